@@ -1,0 +1,65 @@
+/** Names and codecs of a checkpoint's blobs: proto/muster/v1/checkpoint.proto lists them. Segments are URI-encoded. */
+import { MusterError } from '../runtime/errors.ts';
+
+export { CheckpointHead, HostRecord, Quarantine, SeriesPage, WindowBlob } from './gen/muster/v1/checkpoint.ts';
+export type {
+  LedgerRecord,
+  LineageRecord,
+  ProgramRecord,
+  QuarantinedMessage,
+  UnknownSpan,
+  WindowHost,
+} from './gen/muster/v1/checkpoint.ts';
+
+/** A reader refuses anything newer. */
+export const checkpointFormat = 1;
+/** Rows or series of one page. */
+export const pageRows = 4096;
+
+/** Window tiers: name, length and retention. */
+export interface WindowTier {
+  readonly name: string;
+  readonly lengthMs: number;
+  readonly retentionMs: number;
+}
+export const finestTier: WindowTier = { name: '10s', lengthMs: 10_000, retentionMs: 3_600_000 };
+
+export type BlobName =
+  | { readonly kind: 'host'; readonly host: string }
+  | { readonly kind: 'series'; readonly host: string; readonly table: string; readonly page: number }
+  | { readonly kind: 'base'; readonly host: string; readonly table: string }
+  | { readonly kind: 'last'; readonly host: string; readonly lineage: string; readonly table: string; readonly page: number }
+  | { readonly kind: 'window'; readonly tier: string; readonly startMs: number; readonly table: string }
+  | { readonly kind: 'quarantine' };
+
+const e = encodeURIComponent;
+
+export function formatBlobName(n: BlobName): string {
+  switch (n.kind) {
+    case 'host':
+      return `host/${e(n.host)}`;
+    case 'series':
+      return `series/${e(n.host)}/${n.table}/${n.page}`;
+    case 'base':
+      return `base/${e(n.host)}/${n.table}`;
+    case 'last':
+      return `last/${e(n.host)}/${n.lineage}/${n.table}/${n.page}`;
+    case 'window':
+      return `window/${n.tier}/${n.startMs}/${n.table}`;
+    case 'quarantine':
+      return 'quarantine';
+  }
+}
+
+/** Throws MusterError store/corrupt for a name no version writes. */
+export function parseBlobName(name: string): BlobName {
+  const [kind, a, b, c, d] = name.split('/') as [string, string, string, string, string];
+  const host = (): string => decodeURIComponent(a);
+  if (kind === 'host' && a) return { kind, host: host() };
+  if (kind === 'series' && c) return { kind, host: host(), table: b, page: Number(c) };
+  if (kind === 'base' && b) return { kind, host: host(), table: b };
+  if (kind === 'last' && d) return { kind, host: host(), lineage: b, table: c, page: Number(d) };
+  if (kind === 'window' && c) return { kind, tier: a, startMs: Number(b), table: c };
+  if (kind === 'quarantine') return { kind };
+  throw new MusterError('store/corrupt', 'read checkpoint: unknown blob name', { values: { name } });
+}

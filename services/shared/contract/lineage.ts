@@ -1,0 +1,98 @@
+/**
+ * What a lineage's pinned directory says of itself, and the schema of its tables.
+ *
+ * Directory <pin-root>/<probe>/<uuid as 32 hex>/ on bpffs (names there may hold no dot):
+ *   meta                    array map, one value: this JSON, zero-padded
+ *   control                 mmapable array map (contract/control.ts)
+ *   <table>-ids-<slot>      hash: key → u32 row                            (absent where the key is the row)
+ *   <table>-hints-<slot>    mmapable array of u32, cpus × hints
+ *   <table>-keys-<slot>     mmapable array: row → u64 mark, then the key's words. Mark 0: not ready, else hash | 1.
+ *                           Entry 0 is no row's key: its mark counts the rows issued.
+ *   <table>-cells-<slot>    mmapable array: (cpu × (rows + 1) + row) → valueCount u64. Row 0 is the overflow row.
+ *   <table>-ledger-<slot>   mmapable array: cpu → u64 seen, failed[4], pad[3]   (64 bytes)
+ *   prog-<program>          the program
+ *   link-<program>          its link; readable by root alone
+ */
+import { z } from 'zod';
+import { xxh32 } from './checksum.ts';
+
+/** Version of the directory's layout; a reader leaves other versions alone. */
+export const lineageFormat = 1;
+
+const label = z.object({
+  /** Name in selectors, e.g. "comm". */
+  name: z.string().min(1),
+  /** How the bytes become text: comm, syscall, u64, bucket, … (agent/labels). */
+  meaning: z.string().min(1),
+  /** Position within the key, in bytes, and its size. */
+  offset: z.number().int().nonnegative(),
+  size: z.number().int().positive(),
+  /** Names of a C enum's values, by decimal number. */
+  names: z.record(z.string(), z.string()).optional(),
+});
+
+const table = z.object({
+  /** Name in the object and in the pins: [a-z][a-z0-9_]*. Also the metric's name. */
+  name: z.string().regex(/^[a-z][a-z0-9_]*$/),
+  kind: z.enum(['counter', 'histogram']),
+  /** Unit of the first value (histogram: of the observed value, in which value 1 is summed): "calls", "ns". */
+  unit: z.string(),
+  help: z.string(),
+  /** Capacity, row 0 excluded. */
+  rows: z.number().int().positive(),
+  /** Hints per CPU; a power of two. */
+  hints: z.number().int().positive(),
+  /** Key length in 64-bit words; a histogram's bucket is its last word. */
+  keyWords: z.number().int().positive(),
+  /** u64 values in a cell: counter 1; histogram 2: count, sum. */
+  valueCount: z.number().int().positive(),
+  labels: z.array(label),
+});
+
+const program = z.object({
+  name: z.string(),
+  /** Section as attached, e.g. "tp_btf/sys_enter". */
+  hook: z.string(),
+  /** The kernel's 8-byte tag, as 16 hex digits. */
+  tag: z.string(),
+  /** False where this kind of hook drops runs without a counter: skips unknown. */
+  skipsCounted: z.boolean(),
+});
+
+const meta = z.object({
+  format: z.literal(lineageFormat),
+  probe: z.string(),
+  uuid: z.string().regex(/^[0-9a-f]{32}$/),
+  bootId: z.string().regex(/^[0-9a-f]{32}$/),
+  createdBoottimeNs: z.string().regex(/^\d+$/),
+  createdWallNs: z.string().regex(/^\d+$/),
+  /** Possible CPUs: the stride of cells. */
+  cpus: z.number().int().positive(),
+  /** cgroup v2 path counted, or empty for the whole host. */
+  scope: z.string(),
+  /** 16 hex digits. */
+  schemaHash: z.string().regex(/^[0-9a-f]{16}$/),
+  programs: z.array(program),
+  tables: z.array(table).min(1),
+});
+
+export type LabelSchema = z.infer<typeof label>;
+export type TableSchema = z.infer<typeof table>;
+export type ProgramSchema = z.infer<typeof program>;
+export type LineageMeta = z.infer<typeof meta>;
+export const parseTables = (json: string): TableSchema[] => z.array(table).parse(JSON.parse(json));
+
+/** Parses the meta map's text; throws a ZodError that names the field when it is not one. */
+export const parseLineageMeta = (json: string): LineageMeta => meta.parse(JSON.parse(json));
+
+/** Labels as callers see them: a histogram's bucket is not one. */
+export const callerLabels = (schema: TableSchema): LabelSchema[] => schema.labels.filter((l) => l.meaning !== 'bucket');
+
+/** What must agree for two hosts' rows to be one series: names, kinds, units, labels. Capacity and offsets may differ. */
+export function schemaHash(tables: readonly TableSchema[]): bigint {
+  const text = JSON.stringify(
+    tables.map((t) => [t.name, t.kind, t.unit, t.valueCount, t.labels.map((l) => [l.name, l.meaning])]),
+  );
+  const bytes = new TextEncoder().encode(text);
+  return (BigInt(xxh32(bytes, 0)) << 32n) | BigInt(xxh32(bytes, 1));
+}

@@ -1,0 +1,19 @@
+/** Port: the bus as an aggregator uses it. Real: adapters/nats-batch-source.ts. Fake: test/simulation. */
+export interface ReceivedBatch {
+  readonly subject: string;
+  readonly payload: Uint8Array;
+  /** Position in the stream; grows, with gaps, per partition. */
+  readonly sequence: bigint;
+  /** Tells the stream that this message is durable elsewhere and may go. */
+  ack(): void;
+}
+
+export interface BatchSource {
+  /** Identity of the stream: changes when it is deleted and made again. Creates the stream if it is absent. */
+  streamIdentity(): Promise<string>;
+  /** Delivers a partition's messages in order, again after a crash until acknowledged. Bounded in flight. */
+  consume(partition: number, deliver: (message: ReceivedBatch) => void): Promise<void>;
+  /** Sends a core message to a host: at most once, nobody need listen. */
+  tell(subject: string, payload: Uint8Array): void;
+  close(): Promise<void>;
+}

@@ -1,0 +1,57 @@
+/**
+ * Port: the pinned maps of the lineages on this host, as an unprivileged process sees them.
+ * Real: adapters/libbpf-pinned-tables.ts. Fake: test/simulation. Layouts: contract/lineage.ts.
+ */
+
+/** A copy of the part of a slot that is in use. All numbers are u64 as two u32 limbs, low first. */
+export interface TableImage {
+  /** Rows issued so far, row 0 (overflow) not counted: rows 0…rowsIssued are valid. Never above the capacity. */
+  rowsIssued: number;
+  /** `cpus` runs of (rowsIssued + 1) × valueCount values: index ((cpu · (rowsIssued+1) + row) · valueCount + v) · 2. */
+  cells: Uint32Array;
+  /** Per CPU: seen, failed[4]: index (cpu · 5 + field) · 2. */
+  ledger: Uint32Array;
+}
+
+export interface ProgramAccount {
+  readonly program: string;
+  /** Runs the kernel skipped; undefined where it keeps no counter. */
+  readonly skipped: bigint | undefined;
+  /** Runs and ns while statistics were on. */
+  readonly runs: bigint;
+  readonly runTimeNs: bigint;
+}
+
+/** One lineage, opened. Reading makes no system call per row; nothing here needs a capability. */
+export interface PinnedLineage {
+  /** The text of the lineage's meta map (contract/lineage.ts parses it). */
+  readonly metaJson: string;
+  /** The control word (contract/control.ts). */
+  readControl(): bigint;
+  /** Stores the control word in one 64-bit store. Needs the seal lock. */
+  writeControl(word: bigint): void;
+  /** Copies what is in use of a table's slot into `into`, growing its arrays when needed. */
+  readTable(table: number, slot: 0 | 1, into: TableImage): void;
+  /** Copies key entries (mark word, then key words) of rows first…last; `bytes` = (last-first+1) × (1+keyWords) × 8. */
+  readKeys(table: number, slot: 0 | 1, first: number, last: number): Uint8Array;
+  /** Sums over sealed generations, kept beside the maps: `seen` by table (contract/control.ts). */
+  readRetired(): BigUint64Array;
+  writeRetired(words: BigUint64Array): void;
+  /** Zeroes every map of a table's slot: ids, keys with marks, cells, ledger, hints. */
+  clearSlot(table: number, slot: 0 | 1): void;
+  /** True when ids, keys, marks, cells, ledger and row counter of the slot are all zero or absent. */
+  slotEmpty(table: number, slot: 0 | 1): boolean;
+  programs(): ProgramAccount[];
+  /** Takes the exclusive lock for sealing and clearing; false when another process holds it. */
+  tryLock(): boolean;
+  close(): void;
+}
+
+export interface PinnedTables {
+  /** Directories of lineages below the pin root, e.g. "syscalls/3f2a…". Empty when there are none. */
+  list(): string[];
+  /** Opens one. Throws MusterError bpf/map or pins/none. */
+  open(directory: string): PinnedLineage;
+  /** Resolves after every program that was running at the call has ended; never blocks the event loop. */
+  gracePeriod(): Promise<void>;
+}
