@@ -49,7 +49,7 @@ export function reserveRows(c: Columns, rows: number, valueCount: number): void 
 
 const grow = (n: number): number => Math.max(64, 2 ** Math.ceil(Math.log2(Math.max(1, n))));
 const utf8 = new TextEncoder();
-const text = new TextDecoder();
+const text = new TextDecoder('utf-8', { ignoreBOM: true });
 
 /** Writes varints into one growing buffer, kept between calls: encoding allocates the result only. */
 class Writer {
@@ -178,7 +178,9 @@ export function decodeColumns(bytes: Uint8Array, into: Columns = emptyColumns())
     }
     into.definitions.push({ id, labels });
   }
-  const rowCount = bounded(Math.min(blockLimits.rows, bytes.length), 'row count');
+  const rowCount = bounded(blockLimits.rows, 'row count');
+  // A byte at least for each id and value, so that a few bytes cannot claim a large block.
+  if (rowCount * (1 + valueCount) > bytes.length - at) fail('truncated');
   reserveRows(into, rowCount, valueCount);
   into.rowCount = rowCount;
   id = 0;
