@@ -1,0 +1,186 @@
+/**
+ * The few C library calls that Node lacks, and the one door to the foreign function interface (ffi-napi).
+ * Only this file and libbpf.ts call through it. Loading is lazy, and failure to load is MusterError ffi/load; a
+ * process that gives up its privileges calls preloadForeign() before, since it may not read the files afterwards.
+ * A call costs about 3 µs: once per map or per tick, never per row. LP64 Linux.
+ * Sources: mmap(2), flock(2), membarrier(2), prctl(2), clock_gettime(2).
+ */
+import { createRequire } from 'node:module';
+import { constants } from 'node:os';
+import { getSystemErrorName } from 'node:util';
+import { MusterError } from '../runtime/errors.ts';
+
+/** A C function: numbers for integers, Buffers for pointers (null for NULL). `async` runs it on the thread pool. */
+export interface ForeignFunction {
+  (...args: readonly unknown[]): number;
+  async(...args: readonly unknown[]): void;
+}
+
+/** Return type and argument types, in the names of the FFI: int, uint, long, size_t, pointer, void. */
+export type Signatures = Readonly<Record<string, readonly [string, readonly string[]]>>;
+
+interface Foreign {
+  Library: new (file: string | null, functions: Signatures) => Record<string, ForeignFunction>;
+  Callback: (result: string, args: readonly string[], body: (...args: never[]) => unknown) => Buffer;
+  errno(): number;
+  readPointer(buffer: Buffer, offset: number, length: number): Buffer;
+}
+
+let foreign: Foreign | undefined;
+
+/** The FFI itself; throws MusterError ffi/load when its native part was never built. */
+export function loadForeign(): Foreign {
+  if (foreign) return foreign;
+  const require = createRequire(import.meta.url);
+  try {
+    const ffi = require('ffi-napi') as Foreign;
+    const ref = require('@2060.io/ref-napi') as Pick<Foreign, 'readPointer'>;
+    foreign = {
+      Library: ffi.Library,
+      Callback: ffi.Callback,
+      errno: ffi.errno,
+      readPointer: (buffer, offset, length) => ref.readPointer(buffer, offset, length),
+    };
+  } catch (cause) {
+    throw new MusterError('ffi/load', 'load ffi-napi: its native part is missing or does not fit this Node', {
+      cause,
+      remedy: 'npm rebuild (needs g++, make, python3), or run deploy/setup.sh',
+    });
+  }
+  return foreign;
+}
+
+/** Opens a shared library, or the C library for null. */
+export function openLibrary<S extends Signatures>(file: string | null, functions: S): Record<keyof S, ForeignFunction> {
+  const { Library } = loadForeign();
+  try {
+    return new Library(file, functions) as Record<keyof S, ForeignFunction>;
+  } catch (cause) {
+    throw new MusterError('ffi/load', `load ${file ?? 'the C library'}`, { cause });
+  }
+}
+
+let library: Record<keyof typeof signatures, ForeignFunction> | undefined;
+const signatures = {
+  mmap: ['long', ['long', 'size_t', 'int', 'int', 'int', 'long']],
+  munmap: ['int', ['long', 'size_t']],
+  flock: ['int', ['int', 'int']],
+  prctl: ['int', ['int', 'long', 'long', 'long', 'long']],
+  clock_gettime: ['int', ['int', 'pointer']],
+  syscall: ['long', ['long', 'long', 'long', 'long']],
+} as const satisfies Signatures;
+
+const libc = (): Record<keyof typeof signatures, ForeignFunction> => (library ??= openLibrary(null, signatures));
+
+/** Loads what later calls need, so that they work after the privilege to read files is gone. */
+export function preloadForeign(): void {
+  libc();
+}
+
+/** The last C error as "EACCES"; "0" when there is none. */
+export const errnoName = (errno: number): string => {
+  const code = Math.abs(errno);
+  if (code === 0) return '0';
+  try {
+    return getSystemErrorName(-code);
+  } catch {
+    return `errno ${code}`;
+  }
+};
+const lastError = (): string => errnoName(loadForeign().errno());
+
+/** Memory of this process that is someone else's too. Use after unmap() is a crash of the process. */
+export interface Mapping {
+  /** All of it as 64-bit words; an element is read and written by one access. */
+  readonly words: BigUint64Array;
+  readonly bytes: number;
+  unmap(): void;
+}
+
+const pageBytes = 4096;
+const alignment = 65536;
+/** Page size unknown to Node: 64 KiB is a multiple of every page size in use, and is tried where 4 KiB will not do. */
+export const pagesOf = (bytes: number, page = pageBytes): number => Math.ceil(bytes / page) * page;
+
+/** Maps `bytes` of a descriptor, shared and writable on request. */
+export function mapShared(fd: number, bytes: number, writable: boolean, what: string): Mapping {
+  const PROT_READ = 1;
+  const PROT_WRITE = 2;
+  const MAP_SHARED = 1;
+  const protection = writable ? PROT_READ | PROT_WRITE : PROT_READ;
+  let length = pagesOf(bytes);
+  let address = libc().mmap(0, length, protection, MAP_SHARED, fd, 0);
+  if (address === -1 && loadForeign().errno() === constants.errno.EINVAL) {
+    length = pagesOf(bytes, alignment);
+    address = libc().mmap(0, length, protection, MAP_SHARED, fd, 0);
+  }
+  if (address === -1) {
+    const cause = lastError();
+    throw new MusterError('bpf/map', `map ${what} into memory: ${cause}`, { values: { bytes: length }, cause });
+  }
+  const pointer = Buffer.alloc(8);
+  pointer.writeBigUInt64LE(BigInt(address));
+  const memory = loadForeign().readPointer(pointer, 0, length);
+  let mapped = true;
+  return {
+    words: new BigUint64Array(memory.buffer, memory.byteOffset, Math.floor(bytes / 8)),
+    bytes,
+    unmap() {
+      if (mapped) libc().munmap(address, length);
+      mapped = false;
+    },
+  };
+}
+
+/** Takes an exclusive lock on an open file or directory; false when another process holds it. Closing releases it. */
+export function tryLockExclusive(fd: number, what: string): boolean {
+  const LOCK_EX = 2;
+  const LOCK_NB = 4;
+  if (libc().flock(fd, LOCK_EX | LOCK_NB) === 0) return true;
+  const errno = loadForeign().errno();
+  if (errno === constants.errno.EWOULDBLOCK || errno === constants.errno.EINTR) return false;
+  throw new MusterError('bpf/pin', `lock ${what}: ${errnoName(errno)}`);
+}
+
+/**
+ * Waits, off the event loop, until every program that is running now has ended: one RCU grace period. False where the
+ * kernel refuses (nohz_full). With one CPU online the kernel returns at once, without waiting: the caller checks that.
+ */
+export function membarrierGlobal(): Promise<boolean> {
+  const number = process.arch === 'x64' ? 324 : 283;
+  const MEMBARRIER_CMD_GLOBAL = 1;
+  return new Promise((resolve, reject) => {
+    libc().syscall.async(number, MEMBARRIER_CMD_GLOBAL, 0, 0, (error: Error | null, result: number) => {
+      if (error) reject(error);
+      else resolve(result === 0);
+    });
+  });
+}
+
+const PR_CAPBSET_DROP = 24;
+const PR_SET_NO_NEW_PRIVS = 38;
+
+/** prctl(2) for the calling thread alone; returns −1 on failure. */
+export const prctl = (option: number, a = 0, b = 0, c = 0, d = 0): number => libc().prctl(option, a, b, c, d);
+
+/** Empties the bounding set of the main thread; other threads keep theirs (start the process with it empty for all). */
+export function dropBoundingSet(): void {
+  for (let capability = 0; capability < 64; capability++) if (prctl(PR_CAPBSET_DROP, capability) !== 0) return;
+}
+
+/** No exec of the main thread, nor of threads it starts, ever gains a privilege again. */
+export const setNoNewPrivileges = (): boolean => prctl(PR_SET_NO_NEW_PRIVS, 1) === 0;
+
+const timespec = Buffer.alloc(16);
+const CLOCK_REALTIME = 0;
+const CLOCK_BOOTTIME = 7;
+const clock = (id: number): bigint => {
+  libc().clock_gettime(id, timespec);
+  return timespec.readBigInt64LE(0) * 1_000_000_000n + timespec.readBigInt64LE(8);
+};
+
+/** ns since boot, time asleep included: the clock of lineages and read intervals. */
+export const boottimeNs = (): bigint => clock(CLOCK_BOOTTIME);
+
+/** ns since 1970. */
+export const wallNs = (): bigint => clock(CLOCK_REALTIME);
