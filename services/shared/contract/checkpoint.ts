@@ -28,8 +28,8 @@ export type BlobName =
   | { readonly kind: 'host'; readonly host: string }
   | { readonly kind: 'series'; readonly host: string; readonly table: string; readonly page: number }
   | { readonly kind: 'base'; readonly host: string; readonly table: string }
-  | { readonly kind: 'last'; readonly host: string; readonly lineage: string; readonly table: string; readonly page: number }
-  | { readonly kind: 'window'; readonly tier: string; readonly startMs: number; readonly table: string }
+  | { readonly kind: 'last'; readonly host: string; readonly lineage: string; readonly generation: bigint; readonly table: string; readonly page: number }
+  | { readonly kind: 'window'; readonly tier: string; readonly startMs: number; readonly table: string; readonly part: number }
   | { readonly kind: 'quarantine' };
 
 const e = encodeURIComponent;
@@ -43,9 +43,9 @@ export function formatBlobName(n: BlobName): string {
     case 'base':
       return `base/${e(n.host)}/${n.table}`;
     case 'last':
-      return `last/${e(n.host)}/${n.lineage}/${n.table}/${n.page}`;
+      return `last/${e(n.host)}/${n.lineage}/${n.generation}/${n.table}/${n.page}`;
     case 'window':
-      return `window/${n.tier}/${n.startMs}/${n.table}`;
+      return `window/${n.tier}/${n.startMs}/${n.table}${n.part ? `/${n.part}` : ''}`;
     case 'quarantine':
       return 'quarantine';
   }
@@ -53,13 +53,17 @@ export function formatBlobName(n: BlobName): string {
 
 /** Throws MusterError store/corrupt for a name no version writes. */
 export function parseBlobName(name: string): BlobName {
-  const [kind, a, b, c, d] = name.split('/') as [string, string, string, string, string];
-  const host = (): string => decodeURIComponent(a);
-  if (kind === 'host' && a) return { kind, host: host() };
-  if (kind === 'series' && c) return { kind, host: host(), table: b, page: Number(c) };
-  if (kind === 'base' && b) return { kind, host: host(), table: b };
-  if (kind === 'last' && d) return { kind, host: host(), lineage: b, table: c, page: Number(d) };
-  if (kind === 'window' && c) return { kind, tier: a, startMs: Number(b), table: c };
-  if (kind === 'quarantine') return { kind };
+  const [kind, a, b, c, d, f] = name.split('/') as [string, string, string, string, string, string];
+  try {
+    const host = (): string => decodeURIComponent(a);
+    if (kind === 'host' && a) return { kind, host: host() };
+    if (kind === 'series' && c) return { kind, host: host(), table: b, page: Number(c) };
+    if (kind === 'base' && b) return { kind, host: host(), table: b };
+    if (kind === 'last' && f) return { kind, host: host(), lineage: b, generation: BigInt(c), table: d, page: Number(f) };
+    if (kind === 'window' && c) return { kind, tier: a, startMs: Number(b), table: c, part: Number(d ?? 0) };
+    if (kind === 'quarantine') return { kind };
+  } catch {
+    // Falls through: a name that cannot be read is a name no version writes.
+  }
   throw new MusterError('store/corrupt', 'read checkpoint: unknown blob name', { values: { name } });
 }
