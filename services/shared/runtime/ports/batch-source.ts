@@ -4,6 +4,8 @@ export interface ReceivedBatch {
   readonly payload: Uint8Array;
   /** Position in the stream; grows, with gaps, per partition. */
   readonly sequence: bigint;
+  /** When the stream stored it, Unix ms by the bus's clock: tells a late message from a host whose clock is off. */
+  readonly storedMs: number;
   /** Tells the stream that this message is durable elsewhere and may go. */
   ack(): void;
 }

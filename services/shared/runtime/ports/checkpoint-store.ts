@@ -26,6 +26,8 @@ export type CommitOutcome =
 export interface LoadedCheckpoint {
   readonly head: StoredHead;
   readonly blobs: ReadonlyMap<string, Uint8Array>;
+  /** Names of all blobs, those that were not wanted included, damaged ones not. */
+  readonly names: readonly string[];
   /** True when the newest checkpoint was damaged and the one before it was used. */
   readonly fellBack: boolean;
   /** Names of blobs that are damaged in both; they are absent from `blobs`. */
@@ -36,7 +38,8 @@ export interface LoadedCheckpoint {
 export interface CheckpointStore {
   /** Refuses a store that evicts (store/unfit). */
   verify(): Promise<void>;
-  load(partition: number): Promise<LoadedCheckpoint | undefined>;
+  /** `wanted` picks the blobs whose bytes are read and checked; all by default. */
+  load(partition: number, wanted?: (name: string) => boolean): Promise<LoadedCheckpoint | undefined>;
   /** Atomic. A lost reply is resolved by reading head and commit id, never by sending again. */
   commit(request: CommitRequest): Promise<CommitOutcome>;
   close(): Promise<void>;
