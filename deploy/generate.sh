@@ -19,7 +19,7 @@ protoc --plugin=protoc-gen-ts_proto=node_modules/.bin/protoc-gen-ts_proto -I pro
 # Error details travel as bytes in a trailer.
 protoc --plugin=protoc-gen-ts_proto=node_modules/.bin/protoc-gen-ts_proto -I proto -I "$wellknown" \
   --ts_proto_out="$out" \
-  --ts_proto_opt=forceLong=bigint,esModuleInterop=true,importSuffix=.ts,outputJsonMethods=false,outputPartialMethods=false,outputServices=false,useExactTypes=false,env=node,useOptionals=none \
+  --ts_proto_opt=forceLong=bigint,esModuleInterop=true,importSuffix=.ts,outputJsonMethods=false,outputPartialMethods=false,outputServices=false,useExactTypes=false,useOptionals=none \
   google/rpc/status.proto google/rpc/error_details.proto
 # shellcheck disable=SC2046
 protoc -I proto -I "$wellknown" --include_imports --include_source_info --descriptor_set_out="$out/query.binpb" \

@@ -1,0 +1,81 @@
+/**
+ * Calls the query service by method name, with a deadline. An error is a QueryError with the code and details of the
+ * server, or MusterError query/unreachable when no server answered.
+ */
+import { Client, credentials, Metadata, status, type ServiceError } from '@grpc/grpc-js';
+import type { MethodDefinition } from '@grpc/proto-loader';
+import { serviceOf, type MethodName, type RequestOf, type ResponseOf } from '../contract/query.ts';
+import { decodeRpcStatus, rpcCodes, statusTrailer, type RpcStatus } from '../contract/rpc-status.ts';
+import { MusterError } from '../runtime/errors.ts';
+import { serviceDefinition } from './grpc-schema.ts';
+
+/** The server refused or failed a call. */
+export class QueryError extends Error {
+  override readonly name = 'QueryError';
+
+  constructor(readonly status: RpcStatus) {
+    super(status.message);
+  }
+
+  /** For a shell: 64 + gRPC code, as grpcurl. */
+  get exitCode(): number {
+    return 64 + rpcCodes[this.status.code];
+  }
+
+  /** What, why, what to do. */
+  get threeLines(): string {
+    const [what, ...fix] = this.status.message.split('; ');
+    const why = this.status.violations.map((v) => `${v.field}: ${v.description}`).join(', ') || this.status.reason || this.status.code;
+    return `error: ${what}\n  why: ${why} (${this.status.code})\n  fix: ${fix.join('; ') || 'see --help'}`;
+  }
+}
+
+export interface CallOptions {
+  /** Default 10 s. */
+  readonly deadlineMs?: number;
+  readonly signal?: AbortSignal;
+}
+
+export interface QueryClient {
+  /** Fields left out have their default. Rejects with QueryError or MusterError query/unreachable. */
+  call<M extends MethodName>(method: M, request: Partial<RequestOf<M>>, options?: CallOptions): Promise<ResponseOf<M>>;
+  close(): void;
+}
+
+/** `server` is HOST:PORT or unix:PATH. Connects with the first call. */
+export function connectQuery(server: string): QueryClient {
+  const client = new Client(server, credentials.createInsecure(), { 'grpc.max_receive_message_length': 4 * 1024 * 1024 });
+  return {
+    call<M extends MethodName>(method: M, request: Partial<RequestOf<M>>, options: CallOptions = {}): Promise<ResponseOf<M>> {
+      const definition = serviceDefinition(serviceOf[method])[method] as MethodDefinition<object, object>;
+      return new Promise((resolve, reject) => {
+        const call = client.makeUnaryRequest(
+          definition.path,
+          definition.requestSerialize,
+          definition.responseDeserialize,
+          request,
+          new Metadata(),
+          { deadline: Date.now() + (options.deadlineMs ?? 10_000) },
+          (error, reply) => {
+            options.signal?.removeEventListener('abort', cancel);
+            if (error) reject(translate(server, method, error));
+            else resolve(reply as ResponseOf<M>);
+          },
+        );
+        const cancel = (): void => call.cancel();
+        if (options.signal?.aborted) cancel();
+        else options.signal?.addEventListener('abort', cancel, { once: true });
+      });
+    },
+    close: () => client.close(),
+  };
+}
+
+function translate(server: string, method: string, error: ServiceError): Error {
+  const bytes = error.metadata?.get(statusTrailer)[0];
+  // Without details an UNAVAILABLE comes from the transport: nobody answered.
+  if (error.code === status.UNAVAILABLE && bytes === undefined) {
+    return new MusterError('query/unreachable', `call ${method}: no answer from ${server}`, { cause: error });
+  }
+  return new QueryError(decodeRpcStatus(error.code, error.details, bytes instanceof Buffer ? bytes : undefined));
+}

@@ -1,0 +1,63 @@
+/**
+ * What callers send and get: proto/muster/v1/query.proto as types. int64 is a decimal string, a Timestamp or Duration
+ * is { seconds, nanos }, field names are camelCase. The only list of the methods that are served.
+ */
+import type {
+  GetHostRequest,
+  GetHostResponse,
+  GetLedgerRequest,
+  GetLedgerResponse,
+  ListHostsRequest,
+  ListHostsResponse,
+  ListLabelValuesRequest,
+  ListLabelValuesResponse,
+  ListMetricsRequest,
+  ListMetricsResponse,
+  QueryHistogramRequest,
+  QueryHistogramResponse,
+  QueryRangeRequest,
+  QueryRangeResponse,
+  QueryRequest,
+  QueryResponse,
+} from './gen/api/muster/v1/query.ts';
+
+export type * from './gen/api/muster/v1/query.ts';
+export type { Timestamp } from './gen/api/google/protobuf/timestamp.ts';
+export type { Duration } from './gen/api/google/protobuf/duration.ts';
+
+/** Request and response of each method. */
+export interface Methods {
+  Query: { request: QueryRequest; response: QueryResponse };
+  QueryRange: { request: QueryRangeRequest; response: QueryRangeResponse };
+  QueryHistogram: { request: QueryHistogramRequest; response: QueryHistogramResponse };
+  ListMetrics: { request: ListMetricsRequest; response: ListMetricsResponse };
+  ListLabelValues: { request: ListLabelValuesRequest; response: ListLabelValuesResponse };
+  ListHosts: { request: ListHostsRequest; response: ListHostsResponse };
+  GetHost: { request: GetHostRequest; response: GetHostResponse };
+  GetLedger: { request: GetLedgerRequest; response: GetLedgerResponse };
+}
+
+export type MethodName = keyof Methods;
+export type RequestOf<M extends MethodName> = Methods[M]['request'];
+export type ResponseOf<M extends MethodName> = Methods[M]['response'];
+
+/** The service that has each method. */
+export const serviceOf = {
+  Query: 'muster.v1.QueryService',
+  QueryRange: 'muster.v1.QueryService',
+  QueryHistogram: 'muster.v1.QueryService',
+  ListMetrics: 'muster.v1.FleetService',
+  ListLabelValues: 'muster.v1.FleetService',
+  ListHosts: 'muster.v1.FleetService',
+  GetHost: 'muster.v1.FleetService',
+  GetLedger: 'muster.v1.FleetService',
+} as const satisfies Record<MethodName, string>;
+
+export const methodNames = Object.keys(serviceOf) as MethodName[];
+
+/** Replies stay below this, so that a client with gRPC's default limit of 4 MiB can read them. */
+export const replyBytesMax = 3 * 1024 * 1024;
+/** Requests above this are refused before they are decoded. */
+export const requestBytesMax = 256 * 1024;
+/** The server ends any call after this, whatever deadline the caller set. */
+export const deadlineMsMax = 30_000;
