@@ -3,6 +3,8 @@ export interface AgentConfig {
   readonly host: string;
   readonly hostLabels: Readonly<Record<string, string>>;
   readonly kernelRelease: string;
+  /** `uname -m`: x86_64, aarch64. Numbers of system calls differ. */
+  readonly machine: string;
   /** Unlike that of any other start of any agent on this host: part of every message id. */
   readonly startId: string;
   readonly intervalNs: bigint;

@@ -1,0 +1,37 @@
+/**
+ * The registry of label meanings: a new one is one file and one line here. An unknown meaning (a newer loader's) is
+ * shown as a number, never dropped.
+ */
+import type { LabelSchema } from '../../shared/contract/lineage.ts';
+import { blockLimits } from '../../shared/contract/columns.ts';
+import { bucket } from './bucket.ts';
+import { comm } from './comm.ts';
+import { enumeration } from './enum.ts';
+import { errno } from './errno.ts';
+import type { DecodeContext, Decoder, Meaning } from './meaning.ts';
+import { signed, unsigned } from './number.ts';
+import { signal } from './signal.ts';
+import { syscall } from './syscall.ts';
+import { truncateUtf8 } from './truncate.ts';
+
+export const meanings: ReadonlyMap<string, Meaning> = new Map<string, Meaning>([
+  ['u64', unsigned],
+  ['s64', signed],
+  ['bucket', bucket],
+  ['comm', comm],
+  ['enum', enumeration],
+  ['errno', errno],
+  ['signal', signal],
+  ['syscall', syscall],
+]);
+
+/** Decoders of a table's labels, in schema order. */
+export const decodersOf = (labels: readonly LabelSchema[], context: DecodeContext): Decoder[] =>
+  labels.map((label) => {
+    const meaning = meanings.get(label.meaning) ?? (label.names ? enumeration : unsigned);
+    return meaning(label, context);
+  });
+
+/** The labels of the key that starts at `at`, each within the limit of a column block. */
+export const decodeLabels = (decoders: readonly Decoder[], keys: DataView, at: number): string[] =>
+  decoders.map((decode) => truncateUtf8(decode(keys, at), blockLimits.stringBytes));
