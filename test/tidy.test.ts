@@ -46,6 +46,8 @@ const cases: readonly (readonly [path: string, text: string, expected: string | 
   ['services/agent/kernel/a.ts', `import type { Part } from '../batch/part.ts';`, 'import: never import a later stage'],
   ['services/agent/batch/a.ts', `import { agent } from '../agent.ts';`, 'import: puts the stages together'],
   ['services/agent/batch/a.ts', `import type { Merge } from '../../aggregator/merge/merge.ts';`, 'import: never import each other'],
+  ['services/cli/verbs/a.ts', `import { table } from '../output/table.ts';`, undefined],
+  ['services/cli/output/a.ts', `import { top } from '../verbs/top.ts';`, 'import: never import a later stage'],
   ['services/cli/verbs/a.ts', `const m = await import('../../agent/main.ts');`, 'import: never import each other'],
   ['services/agent/batch/a.ts', `import { log } from '../../shared/adapters/pino-log.ts';`, 'import: asks for a port'],
   ['services/agent/agent.ts', `import { x } from './adapters/x.ts';`, 'import: asks for a port'],

@@ -23,8 +23,11 @@ export const stages: Readonly<Record<string, readonly string[]>> = {
   agent: ['kernel', 'labels', 'batch', 'bus'],
   aggregator: ['bus', 'merge', 'checkpoint'],
   query: ['checkpoint', 'answer'],
-  cli: ['verbs', 'output', 'up', 'doctor'],
+  cli: ['output', 'verbs', 'up', 'doctor'],
 };
+
+/** Services whose folders are layers of tools instead of stages of a path: a layer may use the ones before it. */
+const layered = new Set(['cli']);
 
 /** Packages without I/O, clock or randomness, which pure files may use. */
 const purePackages = new Set(['zod', 're2js']);
@@ -120,7 +123,7 @@ export function refuseImport(from: Place, to: Place, toPath: string, typeOnly: b
       if (to.stage === from.stage) return undefined;
       const order = stages[from.service] ?? [];
       if (order.indexOf(to.stage) > order.indexOf(from.stage)) return `stage ${from.stage} comes before ${to.stage}: never import a later stage`;
-      return typeOnly ? undefined : `import types alone (import type) of the earlier stage ${to.stage}`;
+      return typeOnly || layered.has(from.service) ? undefined : `import types alone (import type) of the earlier stage ${to.stage}`;
     }
     case 'root':
       if (to.kind === 'adapter') return 'a pure file asks for a port (shared/runtime/ports); main.ts hands it the adapter';

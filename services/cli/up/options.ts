@@ -1,0 +1,83 @@
+/** What a person says to `muster up`, checked. Pure; the defaults that depend on the machine come in as facts. */
+import { z } from 'zod';
+import { xxh32 } from '../../shared/contract/checksum.ts';
+import { MusterError } from '../../shared/runtime/errors.ts';
+import type { OptionSpec } from '../output/verb.ts';
+
+export const upOptionSpecs: readonly OptionSpec[] = [
+  { flag: '--listen <address>', help: 'where the gRPC API listens', fallback: '127.0.0.1:50151' },
+  { flag: '--state-dir <dir>', help: 'own state: bus, store, logs, lock (default /var/lib/muster as root)' },
+  { flag: '--interval <time>', help: 'time between two reads', fallback: '1s' },
+  { flag: '--probes <names>', help: 'probes to load, with commas (default all built-in ones)' },
+  { flag: '--host <name>', help: 'name of this host in every answer (default its hostname)' },
+  { flag: '--label <pairs>', help: 'static labels of this host: role=web,zone=a', repeat: true },
+  { flag: '--scope <scope>', help: 'count one cgroup v2 subtree alone: cgroup=PATH' },
+  { flag: '--rows <table=n>', help: "a table's number of rows", repeat: true },
+  { flag: '--pin-root <dir>', help: 'where maps are pinned (default /sys/fs/bpf/muster, with a suffix for another state dir)' },
+  { flag: '--nats <address>', help: 'use this NATS server instead of an own one' },
+  { flag: '--redis <address>', help: 'use this Redis server instead of an own one' },
+  { flag: '--keep-pins', help: 'leave the pinned maps in the kernel at the end' },
+  { flag: '--log-level <level>', help: 'debug, info, warn or error', fallback: 'info' },
+];
+
+const address = z.string().regex(/^(\[[0-9a-fA-F:.]+\]|[^\s:]+):\d{1,5}$/, 'not HOST:PORT').refine((a) => Number(a.split(':').at(-1)) < 65536, 'no such port');
+const schema = z.object({
+  listen: address,
+  stateDir: z.string().min(1).optional(),
+  interval: z.string().regex(/^\d+(\.\d+)?(ms|s|m)$/, 'not a time such as 1s or 500ms'),
+  probes: z.string().regex(/^[a-z][a-z0-9_]*(,[a-z][a-z0-9_]*)*$/, 'not names with commas').optional(),
+  host: z.string().min(1).max(253).optional(),
+  label: z.array(z.string().regex(/^[a-z_][a-z0-9_]*=[^,]*(,[a-z_][a-z0-9_]*=[^,]*)*$/, 'not name=value pairs with commas')).default([]),
+  scope: z.string().regex(/^cgroup=\S+$/, 'not cgroup=PATH').optional(),
+  rows: z.array(z.string().regex(/^[a-z][a-z0-9_]*=[1-9]\d*$/, 'not TABLE=N')).default([]),
+  pinRoot: z.string().startsWith('/', 'not an absolute path').optional(),
+  nats: address.optional(),
+  redis: address.optional(),
+  keepPins: z.boolean().default(false),
+  logLevel: z.enum(['debug', 'info', 'warn', 'error']),
+});
+export type UpOptions = z.infer<typeof schema>;
+
+/** Throws MusterError config/invalid naming the flag. */
+export function parseUpOptions(raw: Readonly<Record<string, unknown>>): UpOptions {
+  const parsed = schema.safeParse(raw);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0]!;
+  const name = String(issue.path[0]);
+  const flag = `--${name.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`)}`;
+  throw new MusterError('config/invalid', `${flag} ${JSON.stringify(raw[name])}: ${issue.message}`, {
+    remedy: 'see `muster up --help`',
+  });
+}
+
+/** The uids that systemd gives to services for as long as they run: nobody else's files belong to them. */
+const dynamicUids = { first: 61_184, last: 65_519 } as const;
+
+export interface InstanceFacts {
+  /** Absolute, without links. */
+  readonly stateDir: string;
+  readonly defaultStateDir: string;
+  /** The user `muster`, where there is one. */
+  readonly musterUser: { readonly uid: number; readonly gid: number } | undefined;
+}
+
+/** What tells this instance from others on the machine: all of it follows from the state directory's path. */
+export interface Instance {
+  readonly uid: number;
+  readonly gid: number;
+  readonly pinRoot: string;
+  readonly runDir: string;
+}
+
+export function instanceOf(facts: InstanceFacts, pinRoot: string | undefined): Instance {
+  const hash = xxh32(new TextEncoder().encode(facts.stateDir));
+  const own = dynamicUids.first + (hash % (dynamicUids.last - dynamicUids.first + 1));
+  const name = hash.toString(16).padStart(8, '0');
+  const isDefault = facts.stateDir === facts.defaultStateDir;
+  return {
+    uid: facts.musterUser?.uid ?? own,
+    gid: facts.musterUser?.gid ?? own,
+    pinRoot: pinRoot ?? (isDefault ? '/sys/fs/bpf/muster' : `/sys/fs/bpf/muster-${name}`),
+    runDir: `/run/muster-${name}`,
+  };
+}

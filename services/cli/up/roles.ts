@@ -1,0 +1,33 @@
+/** The processes of `muster up`, what each needs before it may start, and the order in which they stop. */
+export const roleNames = ['nats', 'redis', 'keeper', 'agent', 'aggregator', 'query'] as const;
+export type RoleName = (typeof roleNames)[number];
+
+export interface RolePlan {
+  readonly name: RoleName;
+  /** Started once all of these have been ready. */
+  readonly needs: readonly RoleName[];
+  /** How long a clean stop may take before the process is killed. */
+  readonly stopMs: number;
+}
+
+const plans: Readonly<Record<RoleName, RolePlan>> = {
+  nats: { name: 'nats', needs: [], stopMs: 10_000 },
+  redis: { name: 'redis', needs: [], stopMs: 10_000 },
+  keeper: { name: 'keeper', needs: [], stopMs: 10_000 },
+  // The final read, its publication and the confirmation.
+  agent: { name: 'agent', needs: ['nats', 'keeper'], stopMs: 10_000 },
+  // Drains what is in the stream and writes the final checkpoint.
+  aggregator: { name: 'aggregator', needs: ['nats', 'redis'], stopMs: 15_000 },
+  query: { name: 'query', needs: ['redis'], stopMs: 5_000 },
+};
+
+/** The roles of one instance: own servers only where no address was given. */
+export function planRoles(own: { readonly nats: boolean; readonly redis: boolean }): RolePlan[] {
+  const present = (name: RoleName): boolean => (name === 'nats' ? own.nats : name === 'redis' ? own.redis : true);
+  return roleNames
+    .filter(present)
+    .map((name) => ({ ...plans[name], needs: plans[name].needs.filter(present) }));
+}
+
+/** Against the flow of a count, each part after all that feed it: what was counted is read, sent and merged before. */
+export const stopOrder: readonly RoleName[] = ['agent', 'aggregator', 'query', 'keeper', 'redis', 'nats'];
