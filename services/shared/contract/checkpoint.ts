@@ -53,17 +53,22 @@ export function formatBlobName(n: BlobName): string {
 
 /** Throws MusterError store/corrupt for a name no version writes. */
 export function parseBlobName(name: string): BlobName {
-  const [kind, a, b, c, d, f] = name.split('/') as [string, string, string, string, string, string];
   try {
-    const host = (): string => decodeURIComponent(a);
-    if (kind === 'host' && a) return { kind, host: host() };
-    if (kind === 'series' && c) return { kind, host: host(), table: b, page: Number(c) };
-    if (kind === 'base' && b) return { kind, host: host(), table: b };
-    if (kind === 'last' && f) return { kind, host: host(), lineage: b, generation: BigInt(c), table: d, page: Number(f) };
-    if (kind === 'window' && c) return { kind, tier: a, startMs: Number(b), table: c, part: Number(d ?? 0) };
-    if (kind === 'quarantine') return { kind };
+    const parsed = splitBlobName(name);
+    if (parsed && formatBlobName(parsed) === name) return parsed;
   } catch {
     // Falls through: a name that cannot be read is a name no version writes.
   }
   throw new MusterError('store/corrupt', 'read checkpoint: unknown blob name', { values: { name } });
+}
+
+function splitBlobName(name: string): BlobName | undefined {
+  const [kind, a, b, c, d, f] = name.split('/') as [string, string, string, string, string, string];
+  const host = (): string => decodeURIComponent(a);
+  if (kind === 'host' && a) return { kind, host: host() };
+  if (kind === 'series' && c) return { kind, host: host(), table: b, page: Number(c) };
+  if (kind === 'base' && b) return { kind, host: host(), table: b };
+  if (kind === 'last' && f) return { kind, host: host(), lineage: b, generation: BigInt(c), table: d, page: Number(f) };
+  if (kind === 'window' && c) return { kind, tier: a, startMs: Number(b), table: c, part: Number(d ?? 0) };
+  return kind === 'quarantine' ? { kind } : undefined;
 }
