@@ -97,36 +97,26 @@ export interface Mapping {
   unmap(): void;
 }
 
-const pageBytes = 4096;
-const alignment = 65536;
-/** Page size unknown to Node: 64 KiB is a multiple of every page size in use, and is tried where 4 KiB will not do. */
-export const pagesOf = (bytes: number, page = pageBytes): number => Math.ceil(bytes / page) * page;
-
 /** Maps `bytes` of a descriptor, shared and writable on request. */
 export function mapShared(fd: number, bytes: number, writable: boolean, what: string): Mapping {
   const PROT_READ = 1;
   const PROT_WRITE = 2;
   const MAP_SHARED = 1;
   const protection = writable ? PROT_READ | PROT_WRITE : PROT_READ;
-  let length = pagesOf(bytes);
-  let address = libc().mmap(0, length, protection, MAP_SHARED, fd, 0);
-  if (address === -1 && loadForeign().errno() === constants.errno.EINVAL) {
-    length = pagesOf(bytes, alignment);
-    address = libc().mmap(0, length, protection, MAP_SHARED, fd, 0);
-  }
+  const address = libc().mmap(0, bytes, protection, MAP_SHARED, fd, 0);
   if (address === -1) {
     const cause = lastError();
-    throw new MusterError('bpf/map', `map ${what} into memory: ${cause}`, { values: { bytes: length }, cause });
+    throw new MusterError('bpf/map', `map ${what} into memory: ${cause}`, { values: { bytes }, cause });
   }
   const pointer = Buffer.alloc(8);
   pointer.writeBigUInt64LE(BigInt(address));
-  const memory = loadForeign().readPointer(pointer, 0, length);
+  const memory = loadForeign().readPointer(pointer, 0, bytes);
   let mapped = true;
   return {
     words: new BigUint64Array(memory.buffer, memory.byteOffset, Math.floor(bytes / 8)),
     bytes,
     unmap() {
-      if (mapped) libc().munmap(address, length);
+      if (mapped) libc().munmap(address, bytes);
       mapped = false;
     },
   };

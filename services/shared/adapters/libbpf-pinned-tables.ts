@@ -1,0 +1,191 @@
+/**
+ * Port PinnedTables on bpffs: pins are opened by descriptor, arrays are mapped into memory, and reading them makes no
+ * system call. Works without any capability, through the pins' group. Layouts: contract/lineage.ts, control.ts.
+ * Live memory is copied first, word by word of 64 bits or wider, and looked at in halves only in the copy: a live
+ * counter read in halves near a carry reads 2^32 too much.
+ */
+import { closeSync, openSync, readFileSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { controlWords, retiredWords } from '../contract/control.ts';
+import { parseLineageMeta } from '../contract/lineage.ts';
+import type { LineageMeta } from '../contract/lineage.ts';
+import { MusterError, describeCause } from '../runtime/errors.ts';
+import type { PinnedLineage, PinnedTables, ProgramAccount, TableImage } from '../runtime/ports/pinned-tables.ts';
+import { getPinned, libbpf, lookup, mapInfo, programInfo, updateAsync } from './libbpf.ts';
+import { PinnedSlot, mapPinned } from './libbpf-pinned-slot.ts';
+import { membarrierGlobal, preloadForeign, tryLockExclusive } from './libc.ts';
+import type { Mapping } from './libc.ts';
+
+const uuidDirectory = /^[0-9a-f]{32}$/;
+
+/** `pinRoot` is a directory on bpffs. Everything foreign is loaded here, before a caller drops its privileges. */
+export function createPinnedTables(pinRoot: string): PinnedTables {
+  preloadForeign();
+  libbpf();
+  const list = (): string[] =>
+    childrenOf(pinRoot).flatMap((probe) =>
+      childrenOf(join(pinRoot, probe))
+        .filter((name) => uuidDirectory.test(name))
+        .map((name) => `${probe}/${name}`),
+    );
+  return {
+    list,
+    open: (directory) => new OpenLineage(join(pinRoot, directory)),
+    async gracePeriod() {
+      if (onlineCpus() > 1 && (await membarrierGlobal()) && onlineCpus() > 1) return;
+      await waitByMapOfMaps(pinRoot, list());
+    },
+  };
+}
+
+function childrenOf(path: string): string[] {
+  try {
+    return readdirSync(path).sort();
+  } catch (cause) {
+    const code = (cause as NodeJS.ErrnoException).code;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return [];
+    throw new MusterError('bpf/map', `list pins in ${path}: ${code ?? describeCause(cause)}`, {
+      cause,
+      remedy: 'run with the group that --gid of the loader names, or as root',
+    });
+  }
+}
+
+/** membarrier(GLOBAL) does not wait where one CPU is online. */
+function onlineCpus(): number {
+  const ranges = readFileSync('/sys/devices/system/cpu/online', 'utf8').trim().split(',');
+  return ranges.reduce((sum, range) => {
+    const [first, last] = range.split('-').map(Number) as [number, number | undefined];
+    return sum + (last ?? first) - first + 1;
+  }, 0);
+}
+
+/** An update of a map of maps returns after a grace period, whatever the number of CPUs. */
+async function waitByMapOfMaps(pinRoot: string, directories: readonly string[]): Promise<void> {
+  for (const directory of directories) {
+    const outer = getPinned(join(pinRoot, directory, 'grace'));
+    if (outer === undefined) continue;
+    const inner = getPinned(join(pinRoot, directory, 'grace-inner'));
+    try {
+      if (inner === undefined) continue;
+      const value = Buffer.alloc(4);
+      value.writeUInt32LE(inner);
+      await updateAsync(outer, Buffer.alloc(4), value, `${directory}/grace`);
+      return;
+    } finally {
+      closeSync(outer);
+      if (inner !== undefined) closeSync(inner);
+    }
+  }
+  throw new MusterError('pins/none', `wait for a grace period: no lineage below ${pinRoot} has its grace map`);
+}
+
+/** Reads the text of a lineage's meta map; undefined when there is none. Throws MusterError bpf/map. */
+export function readMetaJson(path: string): string | undefined {
+  const fd = getPinned(join(path, 'meta'));
+  if (fd === undefined) return undefined;
+  try {
+    const value = Buffer.alloc(mapInfo(fd, `${path}/meta`).valueBytes);
+    lookup(fd, Buffer.alloc(4), value, `${path}/meta`);
+    const end = value.indexOf(0);
+    return value.toString('utf8', 0, end < 0 ? value.length : end);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+class OpenLineage implements PinnedLineage {
+  readonly metaJson: string;
+  private readonly meta: LineageMeta;
+  private readonly control: Mapping;
+  private readonly slots: PinnedSlot[][];
+  private readonly programFds: { readonly name: string; readonly fd: number; readonly counted: boolean }[] = [];
+  private lockFd: number | undefined;
+
+  constructor(private readonly path: string) {
+    const json = readMetaJson(path);
+    if (json === undefined) throw new MusterError('pins/none', `open lineage ${path}: no meta pin there`);
+    this.metaJson = json;
+    try {
+      this.meta = parseLineageMeta(json);
+    } catch (cause) {
+      throw new MusterError('bpf/map', `open lineage ${path}: its meta is not one this version reads`, { cause });
+    }
+    const opened: { close(): void }[] = [];
+    try {
+      this.control = mapPinned(path, 'control', controlWords * 8);
+      opened.push({ close: () => this.control.unmap() });
+      this.slots = this.meta.tables.map((schema) =>
+        ([0, 1] as const).map((slot) => {
+          const open = new PinnedSlot(path, schema, this.meta.cpus, slot);
+          opened.push(open);
+          return open;
+        }),
+      );
+      for (const { name, skipsCounted } of this.meta.programs) {
+        const fd = getPinned(join(path, `prog-${name}`));
+        if (fd === undefined) continue;
+        this.programFds.push({ name, fd, counted: skipsCounted });
+        opened.push({ close: () => closeSync(fd) });
+      }
+    } catch (error) {
+      for (const o of opened) o.close();
+      throw error;
+    }
+  }
+
+  readControl(): bigint {
+    return Atomics.load(this.control.words, 0);
+  }
+
+  writeControl(word: bigint): void {
+    Atomics.store(this.control.words, 0, word);
+  }
+
+  readTable(table: number, slot: 0 | 1, into: TableImage): void {
+    this.slots[table]![slot]!.read(into);
+  }
+
+  readKeys(table: number, slot: 0 | 1, first: number, last: number): Uint8Array {
+    return this.slots[table]![slot]!.readKeys(first, last);
+  }
+
+  readRetired(): BigUint64Array {
+    return this.control.words.slice(retiredWords, controlWords);
+  }
+
+  writeRetired(words: BigUint64Array): void {
+    for (let i = 0; i < controlWords - retiredWords; i++) Atomics.store(this.control.words, retiredWords + i, words[i]!);
+  }
+
+  clearSlot(table: number, slot: 0 | 1): void {
+    this.slots[table]![slot]!.clear();
+  }
+
+  slotEmpty(table: number, slot: 0 | 1): boolean {
+    return this.slots[table]![slot]!.empty();
+  }
+
+  programs(): ProgramAccount[] {
+    return this.programFds.map(({ name, fd, counted }) => {
+      const { runs, runTimeNs, recursionMisses } = programInfo(fd, `program ${name}`);
+      return { program: name, skipped: counted ? recursionMisses : undefined, runs, runTimeNs };
+    });
+  }
+
+  tryLock(): boolean {
+    if (this.lockFd !== undefined) return true;
+    const fd = openSync(this.path, 'r');
+    if (tryLockExclusive(fd, this.path)) this.lockFd = fd;
+    else closeSync(fd);
+    return this.lockFd !== undefined;
+  }
+
+  close(): void {
+    for (const slot of this.slots.flat()) slot.close();
+    this.control.unmap();
+    for (const { fd } of this.programFds.splice(0)) closeSync(fd);
+    if (this.lockFd !== undefined) closeSync(this.lockFd);
+    this.lockFd = undefined;
+  }
+}
