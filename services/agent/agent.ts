@@ -1,0 +1,301 @@
+/**
+ * The agent's core: step(state, event) → effects. Pinned maps → rows → batch → bus, a function of pinned state: what it
+ * remembers saves work, and nothing else. Synchronous and pure; time comes with ticks and images.
+ */
+import { Durable, Resync } from '../shared/contract/batch.ts';
+import { parseLineageMeta, type LineageMeta } from '../shared/contract/lineage.ts';
+import { batchSubject } from '../shared/contract/subjects.ts';
+import { describeCause } from '../shared/runtime/errors.ts';
+import { Effects, type AgentState } from './agent-state.ts';
+import { createComposer } from './batch/compose.ts';
+import { mayPublish, noteConfirmed, noteFailed } from './bus/in-flight.ts';
+import type { AgentConfig } from './config.ts';
+import type { AgentEffect, AgentEvent, LineageImage } from './effects.ts';
+import { createLineage, holdsActiveReads, type LineageState } from './lineage-state.ts';
+import { publishUpdate, takeTables } from './publishing.ts';
+import {
+  adopt,
+  controlWritten,
+  finalConfirmed,
+  gracePassed,
+  readSealed,
+  releaseIfDurable,
+  retiredWritten,
+  sealIfDue,
+  sealedImage,
+  slotChecked,
+} from './sealing.ts';
+
+type EventOf<K extends AgentEvent['kind']> = Extract<AgentEvent, { kind: K }>;
+
+export const createAgent = (config: AgentConfig): AgentState => ({
+  config,
+  subject: batchSubject(config.host),
+  lineages: new Map(),
+  unopened: new Map(),
+  tokens: new Map(),
+  compose: createComposer(),
+  changed: [],
+  nextToken: 1,
+  sequence: 0n,
+  now: { boottimeNs: 0n, wallNs: 0n },
+  stopping: false,
+  stopped: false,
+});
+
+/** Applies one event. Effects are to be performed in order; each result is stepped before the next is performed. */
+export function step(a: AgentState, event: AgentEvent): AgentEffect[] {
+  const out = new Effects();
+  switch (event.kind) {
+    case 'found':
+      found(a, event.directories, out);
+      break;
+    case 'opened':
+      opened(a, event, out);
+      break;
+    case 'open-failed':
+      openFailed(a, event, out);
+      break;
+    case 'tick':
+      a.now = event.now;
+      for (const l of a.lineages.values()) plan(a, l, out);
+      break;
+    case 'published':
+    case 'publish-failed':
+      answered(a, event, out);
+      break;
+    case 'resync':
+      resync(a, event.payload, out);
+      break;
+    case 'durable':
+      durable(a, event.payload, out);
+      break;
+    case 'stop':
+      a.stopping = true;
+      for (const l of a.lineages.values()) {
+        if (l.last === 'no') l.last = 'wanted';
+        plan(a, l, out);
+      }
+      break;
+    default: {
+      const l = a.lineages.get(event.directory);
+      if (l) ofLineage(a, l, event, out);
+    }
+  }
+  if (a.stopping && !a.stopped && [...a.lineages.values()].every((l) => l.last === 'done')) {
+    a.stopped = true;
+    out.add({ kind: 'stopped' });
+  }
+  return out.list;
+}
+
+type PinEvent = Exclude<
+  AgentEvent,
+  EventOf<'found' | 'opened' | 'open-failed' | 'tick' | 'published' | 'publish-failed' | 'resync' | 'durable' | 'stop'>
+>;
+
+function ofLineage(a: AgentState, l: LineageState, event: PinEvent, out: Effects): void {
+  switch (event.kind) {
+    case 'image':
+      l.readPending = false;
+      image(a, l, event.image, out);
+      return;
+    case 'pins-failed':
+      if (event.effect === 'read') l.readPending = false;
+      else l.phase = 'lost';
+      out.log('warn', 'pinned maps refused an operation; trying again', { lineage: l.directory, effect: event.effect, reason: event.reason });
+      return;
+    case 'grace-passed':
+      gracePassed(l, out);
+      return;
+    case 'grace-failed':
+      l.phase = 'lost';
+      out.log('warn', 'grace period failed; trying again', { lineage: l.directory, reason: event.reason });
+      return;
+    case 'control-written':
+      if (event.ok) controlWritten(a, l, out);
+      else {
+        l.phase = 'lost';
+        out.log('error', 'control word was changed by another while the seal lock was held here', { lineage: l.directory, found: event.found.toString(16) });
+      }
+      return;
+    case 'retired-written':
+      retiredWritten(l, out);
+      return;
+    case 'slot-checked':
+      slotChecked(l, event.slot, event.empty, out);
+      return;
+    case 'lock':
+      if (event.held || l.phase === 'lost') adopt(a, l, event.control, event.retired, event.held, out);
+      return;
+    case 'retire-answered':
+      if (!event.ok && !l.retireRefused) {
+        l.retireRefused = true;
+        out.log('warn', 'an ended lineage keeps its pins: the keeper did not remove them', { lineage: l.directory, reason: event.reason });
+      }
+      return;
+  }
+}
+
+/** What to do about a lineage now: at every tick, and whenever a message was answered while the agent stops. */
+function plan(a: AgentState, l: LineageState, out: Effects): void {
+  const now = a.now.boottimeNs;
+  const { limits } = a.config;
+  // Something failed, or a keyframe was asked for, since the last read: once more.
+  if (l.last === 'sent' && l.inFlight.tokens.size === 0) l.last = l.active.keyframeDue ? 'wanted' : 'done';
+  if (l.phase === 'broken' && l.last === 'wanted') l.last = 'done';
+  if (l.last === 'done') {
+    if (!l.gone || a.stopping) return;
+    a.lineages.delete(l.directory);
+    out.log('info', 'lineage is gone: closed', { lineage: l.directory });
+    out.add({ kind: 'close', directory: l.directory });
+    return;
+  }
+  if ((l.phase === 'lost' || l.phase === 'unlocked') && now >= l.lockRetryAtNs) {
+    l.lockRetryAtNs = now + (l.phase === 'lost' ? a.config.intervalNs : limits.lockRetryNs);
+    out.add({ kind: 'request-lock', directory: l.directory });
+  }
+  if (l.phase === 'durable' && now - l.finalConfirmedAtNs >= limits.durableRetryNs) {
+    out.log('warn', 'no word that a sealed generation is durable: publishing it again', { lineage: l.directory, generation: String(l.control.generation - 1n) });
+    l.phase = 'reading';
+  }
+  if (l.phase === 'reading') readSealed(a, l, out);
+  if (l.readPending || l.last === 'sent' || holdsActiveReads(l.phase)) return;
+  if (!mayPublish(l.inFlight, limits.unconfirmedMax, now)) return;
+  readActive(l, out);
+}
+
+function readActive(l: LineageState, out: Effects): void {
+  l.readPending = true;
+  out.add({ kind: 'read', directory: l.directory, role: 'active', keysFrom: l.active.tables.map((rows) => rows.firstUnknown) });
+}
+
+function image(a: AgentState, l: LineageState, found: LineageImage, out: Effects): void {
+  // A copy that a flip or a clearing overtook may mix two generations.
+  if (found.control !== found.controlAfter) return;
+  if (found.control !== l.controlWord) {
+    if (l.held) out.log('error', 'control word was changed by another while the seal lock was held here', { lineage: l.directory });
+    const before = l.active;
+    adopt(a, l, found.control, found.retired, l.held, out);
+    if (found.role === 'active' && l.active !== before && l.phase === 'unlocked') readActive(l, out);
+    if (l.active !== before || l.phase !== 'unlocked') return;
+  }
+  if (found.role === 'sealed') {
+    sealedImage(a, l, found, out);
+    return;
+  }
+  if (holdsActiveReads(l.phase)) return;
+  takeTables(l, l.active, found);
+  publishUpdate(a, l, l.active, found, false, out);
+  if (l.last === 'wanted') l.last = 'sent';
+  sealIfDue(a, l, found.readAt.boottimeNs, out);
+  retireIfEmpty(l, found.readAt.boottimeNs, a.config.limits.retireRetryNs, out);
+}
+
+/** An ended lineage whose slots are both empty has nothing left to tell. */
+function retireIfEmpty(l: LineageState, nowNs: bigint, retryNs: bigint, out: Effects): void {
+  if (!l.ended || l.phase !== 'ready' || l.last !== 'no' || nowNs < l.retireAtNs) return;
+  if (l.active.tables.some((rows) => rows.ledger[0] !== 0 || rows.ledger[1] !== 0)) return;
+  l.retireAtNs = nowNs + retryNs;
+  out.add({ kind: 'retire', directory: l.directory, probe: l.meta.probe, uuid: l.meta.uuid });
+}
+
+function answered(a: AgentState, event: EventOf<'published' | 'publish-failed'>, out: Effects): void {
+  const l = a.tokens.get(event.token);
+  if (!l) return;
+  a.tokens.delete(event.token);
+  if (event.kind === 'published') {
+    noteConfirmed(l.inFlight, event.token);
+    finalConfirmed(a, l, event.token, out);
+  } else {
+    const { failures } = l.inFlight;
+    noteFailed(l.inFlight, event.token, a.now.boottimeNs, a.config.limits.retryMaxNs);
+    l.active.keyframeDue = true;
+    if (l.finalTokens.has(event.token)) {
+      l.finalTokens.clear();
+      if (l.phase === 'confirming') l.phase = 'reading';
+    }
+    const level = failures === 0 ? 'warn' : 'debug';
+    out.log(level, 'publishing failed: the kernel keeps counting, and the next batch is a keyframe', { lineage: l.directory, code: event.code, reason: event.reason });
+  }
+  if (l.last !== 'no') plan(a, l, out);
+}
+
+function found(a: AgentState, directories: readonly string[], out: Effects): void {
+  const present = new Set(directories);
+  for (const directory of a.unopened.keys()) if (!present.has(directory)) a.unopened.delete(directory);
+  for (const l of a.lineages.values()) {
+    if (present.has(l.directory) || l.gone) continue;
+    l.gone = true;
+    if (l.last === 'no') l.last = 'wanted';
+  }
+  if (a.stopping) return;
+  for (const directory of directories) {
+    const failed = a.unopened.get(directory);
+    // One that does not open at once may be in the making; later it is tried now and then.
+    if (failed && (failed.foreign || (failed.tries >= 5 && failed.tries++ % 30 !== 0))) continue;
+    if (!a.lineages.has(directory)) out.add({ kind: 'open', directory });
+  }
+}
+
+function opened(a: AgentState, event: EventOf<'opened'>, out: Effects): void {
+  const { directory } = event;
+  let meta: LineageMeta;
+  try {
+    meta = parseLineageMeta(event.metaJson);
+  } catch (cause) {
+    a.unopened.set(directory, { tries: 1, foreign: true });
+    out.log('warn', 'lineage of a format that this version does not read: left alone', { lineage: directory, reason: describeCause(cause) });
+    out.add({ kind: 'close', directory });
+    return;
+  }
+  a.unopened.delete(directory);
+  const l = createLineage(directory, meta, { machine: a.config.machine });
+  a.lineages.set(directory, l);
+  out.log('info', 'reading a lineage', { lineage: directory, probe: meta.probe, tables: meta.tables.map((t) => t.name), locked: event.locked });
+  adopt(a, l, event.control, event.retired, event.locked, out);
+  // Of the lineages of one probe all but the newest have ended: the loader attaches one program at a time.
+  const same = [...a.lineages.values()].filter((other) => other.meta.probe === meta.probe && !other.gone);
+  const newest = same.reduce((x, y) => (y.ref.createdBoottimeNs > x.ref.createdBoottimeNs ? y : x));
+  for (const other of same) other.ended = other !== newest;
+}
+
+function openFailed(a: AgentState, event: EventOf<'open-failed'>, out: Effects): void {
+  const tries = (a.unopened.get(event.directory)?.tries ?? 0) + 1;
+  a.unopened.set(event.directory, { tries, foreign: false });
+  // The loader may be in the middle of making it.
+  out.log(tries === 5 ? 'warn' : 'debug', 'lineage cannot be opened', { lineage: event.directory, reason: event.reason, tries });
+}
+
+function resync(a: AgentState, payload: Uint8Array, out: Effects): void {
+  let message: Resync;
+  try {
+    message = Resync.decode(payload);
+  } catch (cause) {
+    out.log('warn', 'unreadable resync request', { reason: describeCause(cause) });
+    return;
+  }
+  for (const l of a.lineages.values()) {
+    if (message.lineageUuid.length > 0 && !equal(message.lineageUuid, l.ref.uuid)) continue;
+    l.active.keyframeDue = true;
+    if (l.phase === 'durable') l.phase = 'reading';
+    out.log('info', 'keyframe asked for', { lineage: l.directory, reason: message.reason });
+  }
+}
+
+function durable(a: AgentState, payload: Uint8Array, out: Effects): void {
+  let message: Durable;
+  try {
+    message = Durable.decode(payload);
+  } catch (cause) {
+    out.log('warn', 'unreadable word of durability', { reason: describeCause(cause) });
+    return;
+  }
+  for (const l of a.lineages.values()) {
+    if (!equal(message.lineageUuid, l.ref.uuid) || !equal(message.bootId, l.ref.bootId)) continue;
+    if (message.generation > l.durableThrough) l.durableThrough = message.generation;
+    releaseIfDurable(l, out);
+  }
+}
+
+const equal = (x: Uint8Array, y: Uint8Array): boolean => x.length === y.length && x.every((byte, i) => byte === y[i]);

@@ -1,0 +1,97 @@
+/** Puts one part of an update into a message: the envelope of proto/muster/v1/batch.proto and its column blocks. */
+import { encodeBatch, type Batch, type LineageRef, type TableLedger } from '../../shared/contract/batch.ts';
+import { emptyColumns, encodeColumns, reserveRows, type Columns } from '../../shared/contract/columns.ts';
+import { toBigInt } from '../../shared/algebra/limbs.ts';
+import type { ProgramAccount } from '../../shared/runtime/ports/pinned-tables.ts';
+import type { Part, TableUpdate } from './parts.ts';
+
+/** What all parts of one update share. */
+export interface Envelope {
+  readonly host: string;
+  readonly lineage: LineageRef;
+  readonly generation: bigint;
+  readonly sealed: boolean;
+  readonly readBoottimeNs: bigint;
+  readonly readWallNs: bigint;
+  readonly intervalNs: bigint;
+  readonly programs: readonly ProgramAccount[];
+  /** Present in keyframes. */
+  readonly keyframe: { readonly hostLabels: Readonly<Record<string, string>>; readonly kernelRelease: string; readonly schemaJson: string } | undefined;
+}
+
+/** Upper bound of an envelope's bytes, column blocks excluded. */
+export function envelopeBytes(envelope: Envelope, updates: readonly TableUpdate[]): number {
+  let units = envelope.host.length + envelope.lineage.probe.length;
+  for (const { rows } of updates) units += rows.schema.name.length;
+  for (const { program } of envelope.programs) units += program.length;
+  const k = envelope.keyframe;
+  if (k) {
+    units += k.kernelRelease.length + k.schemaJson.length;
+    for (const [name, value] of Object.entries(k.hostLabels)) units += name.length + value.length + 8;
+  }
+  // Fixed fields of the envelope, of a table (ledger of five numbers, block header), of a program.
+  return 256 + units * 3 + updates.length * 128 + envelope.programs.length * 48;
+}
+
+/** Encodes parts one by one, into arrays that are kept between calls. */
+export function createComposer(): (envelope: Envelope, updates: readonly TableUpdate[], part: Part, number: number, of: number, sequence: bigint) => Uint8Array {
+  const columns: Columns = emptyColumns();
+  return (envelope, updates, part, number, of, sequence) => {
+    const batch: Batch = {
+      wireVersion: 0,
+      host: envelope.host,
+      hostLabels: { ...envelope.keyframe?.hostLabels },
+      kernelRelease: envelope.keyframe?.kernelRelease ?? '',
+      lineage: envelope.lineage,
+      generation: envelope.generation,
+      sealed: envelope.sealed,
+      keyframe: envelope.keyframe !== undefined,
+      part: number,
+      parts: of,
+      sequence,
+      readBoottimeNs: envelope.readBoottimeNs,
+      readWallNs: envelope.readWallNs,
+      intervalNs: envelope.intervalNs,
+      tables: updates.map((update, t) => ({
+        table: update.rows.schema.name,
+        ledger: ledgerOf(update.rows.ledger),
+        retiredSeen: update.retiredSeen,
+        columns: asBuffer(fillColumns(columns, update, part.from[t]!, part.to[t]!)),
+      })),
+      programs: envelope.programs.map((p) => ({ program: p.program, skipped: p.skipped, runs: p.runs, runTimeNs: p.runTimeNs })),
+      schemaJson: envelope.keyframe?.schemaJson ?? '',
+      checksum: 0,
+      synthetic: false,
+    };
+    return encodeBatch(batch);
+  };
+}
+
+/** The generated types say Buffer where the codec takes any bytes. */
+const asBuffer = (bytes: Uint8Array): Batch['tables'][number]['columns'] => bytes as Batch['tables'][number]['columns'];
+
+export const ledgerOf = (ledger: Uint32Array): TableLedger => ({
+  seen: toBigInt(ledger, 0),
+  failed: [toBigInt(ledger, 2), toBigInt(ledger, 4), toBigInt(ledger, 6), toBigInt(ledger, 8)],
+});
+
+function fillColumns(columns: Columns, update: TableUpdate, from: number, to: number): Uint8Array {
+  const { rows, changed, definitions } = update;
+  const { valueCount, labels } = rows.schema;
+  const count = to - from;
+  reserveRows(columns, count, valueCount);
+  columns.labelCount = labels.length;
+  columns.rowCount = count;
+  const first = changed.ids[from] ?? 0;
+  const last = count > 0 ? changed.ids[to - 1]! : -1;
+  columns.definitions = definitions.length === 0 ? [] : definitions.filter((d) => d.id >= first && d.id <= last);
+  for (let r = 0; r < count; r++) columns.ids[r] = changed.ids[from + r]!;
+  for (let v = 0; v < valueCount; v++) {
+    for (let r = 0, t = v * count * 2; r < count; r++, t += 2) {
+      const s = (columns.ids[r]! * valueCount + v) * 2;
+      columns.values[t] = rows.values[s]!;
+      columns.values[t + 1] = rows.values[s + 1]!;
+    }
+  }
+  return encodeColumns(columns);
+}
