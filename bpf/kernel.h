@@ -51,6 +51,7 @@ struct sched_entity___muster {
 
 struct task_struct___muster {
 	struct thread_info___muster thread_info;
+	void *stack; /* kernel stack; null once the task has ended */
 	char comm[16];
 	int pid;
 	struct sched_entity___muster se;

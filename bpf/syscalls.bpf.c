@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* System calls entered, by number and by the name of the calling task as it is at the call. */
 #include "muster.bpf.h"
+#include "caller.h"
 
 struct syscalls_key {
 	/* A 32-bit call (int 0x80, compat) has bit 31 set: its numbers are another table's. x32 calls carry bit 30. */
@@ -15,7 +16,7 @@ MUSTER_COUNTER(syscalls, struct syscalls_key, 16384, "calls", "system calls ente
 SEC("tp_btf/sys_enter")
 int on_sys_enter(__u64 *args) /* regs, id */
 {
-	const struct task_struct___muster *task = muster_task();
+	const struct task_struct___muster *task = muster_caller(args[0]);
 	struct syscalls_key key;
 
 	if (!muster_in_scope(task))
