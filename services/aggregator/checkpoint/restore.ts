@@ -1,0 +1,209 @@
+/**
+ * A checkpoint becomes the state it was taken from: for all further batches the two behave alike (a property test says
+ * so). Windows are not read back: what still comes for one goes into a part beside it.
+ *
+ * Damage costs what it must and no more: rows come back with the next keyframe, labels and folded totals of a table
+ * do not, and the host's ledger then says how much is lost.
+ */
+import { RowTable } from '../../shared/algebra/row-table.ts';
+import { SeriesIndex } from '../../shared/algebra/series-index.ts';
+import { SumTable } from '../../shared/algebra/sum-table.ts';
+import { type BlobName, type HostRecord, type LedgerRecord, type LineageRecord, parseBlobName } from '../../shared/contract/checkpoint.ts';
+import { decodeBase, decodeHost, decodeLast, decodeQuarantine, decodeSeriesPage } from '../../shared/contract/checkpoint-codec.ts';
+import { parseTables, schemaHash } from '../../shared/contract/lineage.ts';
+import type { LoadedCheckpoint } from '../../shared/runtime/ports/checkpoint-store.ts';
+import type { FoldedLedger, GenerationState, HostState, LineageState, LineageStatus, MergeEffect, MergeState } from '../merge/state.ts';
+
+/** The aggregator needs no window's bytes. */
+export const isWanted = (name: string): boolean => !name.startsWith('window/');
+
+const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
+
+/** Fills an empty state. */
+export function restore(state: MergeState, loaded: LoadedCheckpoint, effects: MergeEffect[]): void {
+  const parsed = [...loaded.blobs].map(([name, blob]) => ({ name: parseBlobName(name), blob }));
+  const damaged = loaded.damaged.map(parseBlobName);
+  const pages: { series: { name: Extract<BlobName, { kind: 'series' }>; blob: Uint8Array }[] } = { series: [] };
+  for (const { name, blob } of parsed) {
+    if (name.kind === 'host') state.hosts.set(name.host, restoreHost(decodeHost(blob)));
+    else if (name.kind === 'quarantine') restorePoison(state, blob);
+    else if (name.kind === 'series') pages.series.push({ name, blob });
+  }
+  pages.series.sort((a, b) => a.name.page - b.name.page);
+  for (const { name, blob } of pages.series) {
+    const table = state.hosts.get(name.host)?.tables.get(name.table);
+    // A page after a damaged one cannot be numbered; the table is forgotten below.
+    if (!table || name.page * 4096 !== table.seriesWritten) continue;
+    const page = decodeSeriesPage(blob);
+    for (let i = 0; i < page.count; i++) table.index.restore(page.first + i, page.values.slice(i * page.labelCount, (i + 1) * page.labelCount));
+    table.seriesWritten = table.index.size;
+  }
+  for (const { name, blob } of parsed) {
+    if (name.kind === 'base') state.hosts.get(name.host)?.tables.get(name.table)?.base.restore(decodeBase(blob));
+    else if (name.kind === 'last') rowsOf(state, name)?.restore(decodeLast(blob));
+  }
+  for (const name of [...loaded.names, ...loaded.damaged].map(parseBlobName)) {
+    if (name.kind !== 'window') continue;
+    let byTable = state.windows.parts.get(name.startMs);
+    if (!byTable) state.windows.parts.set(name.startMs, (byTable = new Map()));
+    byTable.set(name.table, Math.max(byTable.get(name.table) ?? 0, name.part + 1));
+  }
+  for (const name of damaged) repair(state, name, loaded, effects);
+  for (const name of loaded.damaged) state.drops.add(name);
+}
+
+function rowsOf(state: MergeState, name: Extract<BlobName, { kind: 'last' }>): RowTable | undefined {
+  const lineage = state.hosts.get(name.host)?.lineages.find((l) => l.key === name.lineage);
+  const position = lineage?.tables.findIndex((t) => t.key === name.table) ?? -1;
+  return lineage?.open.find((g) => g.generation === name.generation)?.tables[position]?.rows;
+}
+
+function restoreHost(record: HostRecord): HostState {
+  const host: HostState = {
+    host: record.host,
+    labels: record.labels,
+    kernelRelease: record.kernelRelease,
+    bootId: hex(record.bootId),
+    readWallNs: record.readWallNs,
+    mergedWallMs: Number(record.mergedWallMs),
+    intervalNs: record.intervalNs,
+    clockSkewMs: Number(record.clockSkewMs),
+    synthetic: record.synthetic,
+    quarantinedBatches: record.quarantinedBatches,
+    tables: new Map(),
+    lineages: [],
+    folded: new Map(record.folded.map((f) => [`${f.probe}/${f.table}`, { ...foldedLedger(f), probe: f.probe, table: f.table }])),
+    unknown: record.unknown,
+    changed: false,
+    resyncMs: -1e15,
+  };
+  for (const l of record.lineages) host.lineages.push(restoreLineage(host, l));
+  return host;
+}
+
+function restoreLineage(host: HostState, r: LineageRecord): LineageState {
+  const schemas = r.schemaJson === '' ? [] : parseTables(r.schemaJson);
+  for (const [i, schema] of schemas.entries()) {
+    const key = r.tableKeys[i]!;
+    if (host.tables.has(key)) continue;
+    host.tables.set(key, {
+      key,
+      name: schema.name,
+      shape: schemaHash([schema]),
+      index: new SeriesIndex(schema.labels.length),
+      base: new SumTable(schema.valueCount),
+      baseChanged: false,
+      seriesWritten: 0,
+    });
+  }
+  const tables = schemas.map((schema, i) => ({ schema, key: r.tableKeys[i]! }));
+  const open: GenerationState[] = [];
+  for (const ledger of r.ledgers.filter((l) => l.current)) {
+    let g = open.find((o) => o.generation === ledger.generation);
+    if (!g) open.push((g = { generation: ledger.generation, tables: [] }));
+  }
+  open.sort((a, b) => (a.generation < b.generation ? -1 : 1));
+  for (const g of open) {
+    for (const { key, schema } of tables) {
+      const l = r.ledgers.find((o) => o.current && o.generation === g.generation && o.table === key);
+      const rows = new RowTable(schema.valueCount);
+      rows.define(0, 0);
+      rows.changed.clear();
+      g.tables.push({
+        rows,
+        seen: l?.seen ?? 0n,
+        failed: four(l?.failed),
+        retiredSeen: l?.retiredSeen ?? 0n,
+        sealed: l?.sealed ?? false,
+        readBoottimeNs: l?.readBoottimeNs ?? 0n,
+      });
+    }
+  }
+  return {
+    key: `${hex(r.bootId)}${hex(r.uuid)}`,
+    uuid: hex(r.uuid),
+    bootId: hex(r.bootId),
+    probe: r.probe,
+    createdBoottimeNs: r.createdBoottimeNs,
+    createdWallNs: r.createdWallNs,
+    schemaHash: r.schemaHash,
+    schemaJson: r.schemaJson,
+    tables,
+    status: r.state as LineageStatus,
+    generation: r.generation,
+    foldedThrough: r.foldedThrough,
+    readBoottimeNs: r.readBoottimeNs,
+    readWallNs: r.readWallNs,
+    mergedWallMs: Number(r.mergedWallMs),
+    historyBoottimeNs: r.historyBoottimeNs,
+    open,
+    folded: tables.map(({ key }) => {
+      const l = r.ledgers.find((o) => !o.current && o.table === key);
+      return l ? foldedLedger(l) : { held: 0n, overflow: 0n, failed: four(), lost: 0n, quarantined: 0n };
+    }),
+    programs: r.programs,
+    // One checkpoint late: what this one holds is announced after the next.
+    committing: r.foldedThrough,
+    committed: r.foldedThrough,
+    announced: 0n,
+    toldMs: -1e15,
+  };
+}
+
+const four = (failed: readonly bigint[] = []): bigint[] => [0, 1, 2, 3].map((c) => failed[c] ?? 0n);
+
+const foldedLedger = (r: LedgerRecord): FoldedLedger => ({
+  held: r.seen - r.lost,
+  overflow: r.overflow,
+  failed: four(r.failed),
+  lost: r.lost,
+  quarantined: r.quarantined,
+});
+
+function restorePoison(state: MergeState, blob: Uint8Array): void {
+  const { reasons, recent } = decodeQuarantine(blob);
+  for (const [reason, count] of Object.entries(reasons)) state.poison.reasons.set(reason, count);
+  state.poison.recent = recent;
+}
+
+/** Forgets what a damaged blob makes unreadable, and says so. */
+function repair(state: MergeState, name: BlobName, loaded: LoadedCheckpoint, effects: MergeEffect[]): void {
+  if (name.kind === 'quarantine' || name.kind === 'window') return;
+  effects.push({ kind: 'alarm', fields: { host: name.host, blob: name.kind }, message: 'a blob of the checkpoint is damaged beyond its predecessor' });
+  if (name.kind === 'host') {
+    for (const other of loaded.names) {
+      const o = parseBlobName(other);
+      if ((o.kind === 'series' || o.kind === 'base' || o.kind === 'last') && o.host === name.host) state.drops.add(other);
+    }
+    return;
+  }
+  const host = state.hosts.get(name.host);
+  if (!host) return;
+  host.changed = true;
+  for (const l of host.lineages) {
+    const position = l.tables.findIndex((t) => t.key === name.table);
+    if (position < 0) continue;
+    // What a keyframe brings back was counted before, in windows long past.
+    if (l.readBoottimeNs > l.historyBoottimeNs) l.historyBoottimeNs = l.readBoottimeNs;
+    host.unknown.push({ startWallNs: l.createdWallNs, endWallNs: l.readWallNs, reason: 'store-damaged', probe: l.probe });
+    if (name.kind === 'last') continue;
+    // The base is gone, or the series that base and rows point at: both must be learned again.
+    l.folded[position]!.lost += l.folded[position]!.held;
+    l.folded[position]!.held = 0n;
+    for (const g of l.open) {
+      const t = g.tables[position]!;
+      const rows = new RowTable(t.rows.valueCount);
+      rows.define(0, 0);
+      g.tables[position] = { ...t, rows };
+    }
+  }
+  if (name.kind === 'last') return;
+  const table = host.tables.get(name.table);
+  if (!table) return;
+  const fresh = new SeriesIndex(table.index.labelCount);
+  host.tables.set(name.table, { ...table, index: fresh, base: new SumTable(table.base.valueCount), baseChanged: false, seriesWritten: 0 });
+  for (const other of loaded.names) {
+    const o = parseBlobName(other);
+    if ((o.kind === 'series' || o.kind === 'base' || o.kind === 'last') && o.host === name.host && o.table === name.table) state.drops.add(other);
+  }
+}

@@ -1,0 +1,201 @@
+/**
+ * Which lineage of a (host, probe) counts. Any number may be known; the youngest is live, those before it are ended,
+ * and what still arrives of an ended one (its last read may come after its successor's first) is joined all the same.
+ *
+ * Two lineages that see the same events are told from an upgrade by proof: an older one whose `seen` grew between two
+ * reads that both lie after the younger's creation was still attached. Then the younger is quarantined.
+ */
+import { RowTable } from '../../shared/algebra/row-table.ts';
+import { SeriesIndex } from '../../shared/algebra/series-index.ts';
+import { SumTable } from '../../shared/algebra/sum-table.ts';
+import { type LineageMeta, schemaHash, type TableSchema } from '../../shared/contract/lineage.ts';
+import { finestTier } from '../../shared/contract/checkpoint.ts';
+import type { CheckedBatch } from '../bus/receive.ts';
+import { emptyFolded, foldAll, lastBlobs, moveLedger } from './fold.ts';
+import type { GenerationState, HostState, LineageState, MergeEffect, MergeState, TableState } from './state.ts';
+import { takeBack } from './windows.ts';
+
+/** An ended lineage of which nothing came for so long is folded as it stands. */
+const quietNs = 600_000_000_000n;
+/** Spans of unknown kept for one host, newest last. */
+const unknownMax = 64;
+/** Ended and folded lineages remembered, so that a late repeat counts nothing. */
+const endedMax = 32;
+
+export const tableShape = (schema: TableSchema): bigint => schemaHash([schema]);
+
+export function createTable(key: string, schema: TableSchema): TableState {
+  return {
+    key,
+    name: schema.name,
+    shape: tableShape(schema),
+    index: new SeriesIndex(schema.labels.length),
+    base: new SumTable(schema.valueCount),
+    baseChanged: false,
+    seriesWritten: 0,
+  };
+}
+
+/** The table that these rows belong to: one of the same name and shape, or a new one beside it. */
+function tableFor(host: HostState, schema: TableSchema): TableState {
+  const shape = tableShape(schema);
+  let taken = false;
+  for (const table of host.tables.values()) {
+    if (table.name !== schema.name) continue;
+    if (table.shape === shape) return table;
+    if (table.key === schema.name) taken = true;
+  }
+  const key = taken ? `${schema.name}~${shape.toString(16).padStart(16, '0')}` : schema.name;
+  const table = createTable(key, schema);
+  host.tables.set(key, table);
+  return table;
+}
+
+/** Makes the lineage of a batch that brings its schema, and settles what it means for its elders. */
+export function beginLineage(host: HostState, checked: CheckedBatch, tables: readonly TableSchema[], effects: MergeEffect[]): LineageState {
+  const { batch } = checked;
+  const ref = batch.lineage!;
+  const patience = 2n * batch.intervalNs > BigInt(finestTier.lengthMs) * 1_000_000n ? 2n * batch.intervalNs : BigInt(finestTier.lengthMs) * 1_000_000n;
+  const old = batch.readBoottimeNs > ref.createdBoottimeNs + patience;
+  const lineage: LineageState = {
+    key: checked.lineageKey,
+    bootId: checked.lineageKey.slice(0, 32),
+    uuid: checked.lineageKey.slice(32),
+    probe: ref.probe,
+    createdBoottimeNs: ref.createdBoottimeNs,
+    createdWallNs: ref.createdWallNs,
+    schemaHash: ref.schemaHash,
+    schemaJson: batch.schemaJson,
+    tables: tables.map((schema) => ({ schema, key: tableFor(host, schema).key })),
+    status: 'live',
+    generation: batch.generation,
+    // Two slots: what lies before the generation before this one will never come.
+    foldedThrough: batch.generation > 2n ? batch.generation - 2n : 0n,
+    readBoottimeNs: 0n,
+    readWallNs: 0n,
+    mergedWallMs: 0,
+    historyBoottimeNs: old ? batch.readBoottimeNs : 0n,
+    open: [],
+    folded: tables.map(emptyFolded),
+    programs: [],
+    committing: 0n,
+    committed: 0n,
+    announced: 0n,
+    toldMs: -1e15,
+  };
+  const kin = host.lineages.filter((l) => l.probe === lineage.probe);
+  const elder = kin.filter((l) => l.status === 'live').at(-1);
+  const younger = kin.some((l) => l.bootId === lineage.bootId && l.createdBoottimeNs > lineage.createdBoottimeNs);
+  if (younger) lineage.status = 'ended';
+  else {
+    for (const l of kin) if (l.status === 'live') l.status = 'ended';
+    if (elder) {
+      const start = elder.readWallNs < lineage.createdWallNs ? elder.readWallNs : lineage.createdWallNs;
+      addUnknown(host, start, lineage.createdWallNs, gapReason(elder, lineage), lineage.probe);
+      effects.push({ kind: 'log', level: 'info', fields: { host: host.host, probe: lineage.probe, reason: gapReason(elder, lineage) }, message: 'a new lineage continues the probe' });
+    }
+  }
+  if (old) {
+    addUnknown(host, lineage.createdWallNs, batch.readWallNs, 'unknown-history', lineage.probe);
+    effects.push({ kind: 'log', level: 'info', fields: { host: host.host, probe: lineage.probe }, message: 'lineage older than its first sight: lifetime totals only' });
+  }
+  host.lineages.push(lineage);
+  return lineage;
+}
+
+function gapReason(elder: LineageState, younger: LineageState): string {
+  if (elder.bootId !== younger.bootId) return 'reboot';
+  return elder.schemaHash !== younger.schemaHash ? 'upgrade' : 'detached';
+}
+
+export function addUnknown(host: HostState, startWallNs: bigint, endWallNs: bigint, reason: string, probe: string): void {
+  host.unknown.push({ startWallNs, endWallNs, reason, probe });
+  if (host.unknown.length > unknownMax) host.unknown.splice(0, host.unknown.length - unknownMax);
+}
+
+/** The generation's rows, made when first asked for. */
+export function generationOf(lineage: LineageState, generation: bigint): GenerationState {
+  const known = lineage.open.find((g) => g.generation === generation);
+  if (known) return known;
+  const made = createGeneration(generation, lineage.tables.map((t) => t.schema));
+  lineage.open.push(made);
+  lineage.open.sort((a, b) => (a.generation < b.generation ? -1 : 1));
+  if (generation > lineage.generation) lineage.generation = generation;
+  return made;
+}
+
+export function createGeneration(generation: bigint, tables: readonly Pick<LineageMeta['tables'][number], 'valueCount'>[]): GenerationState {
+  return {
+    generation,
+    tables: tables.map(({ valueCount }) => {
+      const rows = new RowTable(valueCount);
+      rows.define(0, 0);
+      return { rows, seen: 0n, failed: [0n, 0n, 0n, 0n], retiredSeen: 0n, sealed: false, readBoottimeNs: 0n };
+    }),
+  };
+}
+
+/** Called when an older lineage proved to count still: every younger one of the same boot sees the same events. */
+export function quarantineYounger(state: MergeState, host: HostState, elder: LineageState, provenSinceNs: bigint, effects: MergeEffect[]): void {
+  for (const l of host.lineages) {
+    if (l.probe !== elder.probe || l.bootId !== elder.bootId || l.status === 'quarantined') continue;
+    if (l.createdBoottimeNs <= elder.createdBoottimeNs || l.createdBoottimeNs > provenSinceNs) continue;
+    for (const g of l.open) {
+      for (const name of lastBlobs(host.host, l, g)) state.drops.add(name);
+      for (const [i, t] of g.tables.entries()) {
+        const table = host.tables.get(l.tables[i]!.key)!;
+        const counted = new SumTable(table.base.valueCount, table.index.size);
+        t.rows.addTo(counted);
+        takeBack(state, table.key, host.host, counted);
+        const folded = l.folded[i]!;
+        const seen = t.seen + t.retiredSeen;
+        if (seen > folded.quarantined) folded.quarantined = seen;
+      }
+    }
+    l.open.length = 0;
+    l.status = 'quarantined';
+    elder.status = 'live';
+    effects.push({
+      kind: 'alarm',
+      fields: { host: host.host, probe: elder.probe, counted: elder.uuid, quarantined: l.uuid },
+      message: 'two live lineages count the same events: the younger is quarantined',
+    });
+  }
+}
+
+/**
+ * Folds ended lineages of which nothing came while their successor counted on for ten minutes, by the host's own
+ * monotonic clock; and forgets the oldest of those that are folded.
+ */
+export function settleEnded(state: MergeState, host: HostState): void {
+  let folded = 0;
+  for (const l of host.lineages) {
+    if (l.tables.length === 0) folded++;
+    if (l.status === 'live' || l.tables.length === 0 || !quiet(host, l)) continue;
+    if (l.open.length > 0) {
+      foldAll(state, host, l);
+      host.changed = true;
+    }
+    // The schema goes when another lineage still describes the same tables.
+    const described = l.tables.every((t) => host.lineages.some((o) => o !== l && o.tables.some((u) => u.key === t.key)));
+    if (!described) continue;
+    moveLedger(host, l);
+    l.schemaJson = '';
+    l.tables = [];
+    folded++;
+    host.changed = true;
+  }
+  for (let i = 0; i < host.lineages.length && folded > endedMax; i++) {
+    if (host.lineages[i]!.tables.length > 0) continue;
+    host.lineages.splice(i--, 1);
+    folded--;
+    host.changed = true;
+  }
+}
+
+function quiet(host: HostState, ended: LineageState): boolean {
+  const heir = host.lineages.find((l) => l.probe === ended.probe && l.status === 'live');
+  if (!heir) return false;
+  const since = heir.bootId === ended.bootId && ended.readBoottimeNs > heir.createdBoottimeNs ? ended.readBoottimeNs : heir.createdBoottimeNs;
+  return heir.readBoottimeNs - since > quietNs;
+}

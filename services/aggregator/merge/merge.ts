@@ -1,0 +1,234 @@
+/**
+ * Second stage: a checked batch changes the state. Everything here is a join: a batch that comes twice, late or out of
+ * order leaves the same totals as one that came once and in time.
+ *
+ *   last[row] = max(last[row], value)     series total = base + Σ last     window += what last rose by
+ */
+import type { RowTable } from '../../shared/algebra/row-table.ts';
+import type { SeriesIndex } from '../../shared/algebra/series-index.ts';
+import type { Batch } from '../../shared/contract/batch.ts';
+import type { Columns } from '../../shared/contract/columns.ts';
+import type { CheckedBatch, KnownSchema, Poison } from '../bus/receive.ts';
+import { foldReady } from './fold.ts';
+import { beginLineage, generationOf, quarantineYounger } from './lineages.ts';
+import type { GenerationState, HostState, LineageState, MergeEffect, MergeState } from './state.ts';
+import { createWindows, datedMs, skewMaxMs, windowPart } from './windows.ts';
+
+/** A host is asked for a keyframe at most so often. */
+const resyncEveryMs = 5_000;
+/** Poison messages kept as examples. */
+const recentMax = 16;
+
+export const createMergeState = (partition: number): MergeState => ({
+  partition,
+  hosts: new Map(),
+  windows: createWindows(),
+  poison: { reasons: new Map(), recent: [], changed: false },
+  drops: new Set(),
+  rowsMerged: 0,
+});
+
+export const createHost = (host: string): HostState => ({
+  host,
+  labels: {},
+  kernelRelease: '',
+  bootId: '',
+  readWallNs: 0n,
+  mergedWallMs: 0,
+  intervalNs: 0n,
+  clockSkewMs: 0,
+  synthetic: false,
+  quarantinedBatches: 0n,
+  tables: new Map(),
+  lineages: [],
+  folded: new Map(),
+  unknown: [],
+  changed: false,
+  resyncMs: -1e15,
+});
+
+export const findLineage = (state: MergeState, host: string, key: string): LineageState | undefined =>
+  state.hosts.get(host)?.lineages.find((l) => l.key === key);
+
+/** The schema of a lineage that is known; without tables when only its identity was kept. */
+export const knownSchema = (state: MergeState, host: string, key: string): KnownSchema | undefined => {
+  const lineage = findLineage(state, host, key);
+  return lineage && { hash: lineage.schemaHash, tables: lineage.tables.map((t) => t.schema) };
+};
+
+/** Counts a poison message; it changes no other count. */
+export function quarantine(state: MergeState, poison: Poison, subject: string, bytes: number, nowMs: number): void {
+  const { reasons } = state.poison;
+  reasons.set(poison.reason, (reasons.get(poison.reason) ?? 0n) + 1n);
+  state.poison.recent = [
+    ...state.poison.recent.slice(1 - recentMax),
+    { subject: subject.slice(0, 256), reason: `${poison.reason}: ${poison.detail}`.slice(0, 256), receivedWallMs: BigInt(nowMs), sizeBytes: bytes },
+  ];
+  state.poison.changed = true;
+  const host = poison.host === undefined ? undefined : state.hosts.get(poison.host);
+  if (!host) return;
+  host.quarantinedBatches++;
+  host.changed = true;
+}
+
+/** Asks a host for a keyframe, unless it was asked just now. */
+export function askResync(host: HostState, reason: string, lineageUuid: string, nowMs: number, effects: MergeEffect[]): void {
+  if (Math.abs(nowMs - host.resyncMs) < resyncEveryMs) return;
+  host.resyncMs = nowMs;
+  effects.push({ kind: 'resync', host: host.host, reason, lineageUuid });
+}
+
+/** Merges one batch. Returns its lineage, or undefined when nothing is known of it yet. */
+export function merge(state: MergeState, checked: CheckedBatch, nowMs: number, storedMs: number, effects: MergeEffect[]): LineageState | undefined {
+  const { batch } = checked;
+  let host = state.hosts.get(checked.host);
+  let lineage = host?.lineages.find((l) => l.key === checked.lineageKey);
+  if (!lineage || !host) {
+    if (!checked.tables) {
+      effects.push({ kind: 'resync', host: checked.host, reason: `lineage of ${batch.lineage!.probe} is unknown`, lineageUuid: '' });
+      return undefined;
+    }
+    if (!host) state.hosts.set(checked.host, (host = createHost(checked.host)));
+    lineage = beginLineage(host, checked, checked.tables, effects);
+  }
+  if (lineage.status === 'live') describeHost(host, batch);
+  const dated = datedMs(batch.readWallNs, storedMs);
+  noteSkew(host, dated.skewMs, effects);
+  host.mergedWallMs = nowMs;
+  host.changed = true;
+  if (lineage.status === 'quarantined') countQuarantined(lineage, checked);
+  else if (batch.generation <= lineage.foldedThrough) countLate(lineage, checked);
+  else {
+    mergeRows(state, host, lineage, checked, dated.endMs, nowMs, effects);
+    foldReady(state, host, lineage);
+  }
+  if (batch.readBoottimeNs > lineage.readBoottimeNs) {
+    lineage.readBoottimeNs = batch.readBoottimeNs;
+    lineage.readWallNs = batch.readWallNs;
+    if (lineage.status === 'live') host.readWallNs = batch.readWallNs;
+  }
+  lineage.mergedWallMs = nowMs;
+  return lineage;
+}
+
+function mergeRows(state: MergeState, host: HostState, lineage: LineageState, checked: CheckedBatch, endMs: number, nowMs: number, effects: MergeEffect[]): void {
+  const { batch } = checked;
+  const generation = generationOf(lineage, batch.generation);
+  const history = batch.readBoottimeNs <= lineage.historyBoottimeNs;
+  const sinceNs = lineage.readBoottimeNs > 0n ? lineage.readBoottimeNs : batch.lineage!.createdBoottimeNs;
+  const spanMs = batch.readBoottimeNs > sinceNs ? Number((batch.readBoottimeNs - sinceNs) / 1_000_000n) : Number(batch.intervalNs / 1_000_000n);
+  const span = { fromMs: endMs - spanMs, endMs };
+  const skipped = skippedRise(lineage, batch);
+  let provenSinceNs = -1n;
+  for (const [i, block] of batch.tables.entries()) {
+    const position = lineage.tables.findIndex((t) => t.schema.name === block.table);
+    const { key, schema } = lineage.tables[position]!;
+    const table = host.tables.get(key)!;
+    const own = generation.tables[position]!;
+    const columns = checked.blocks[i]!;
+    const fresh = define(own.rows, table.index, columns);
+    const seen = block.ledger?.seen ?? 0n;
+    const seenRise = seen > own.seen ? seen - own.seen : 0n;
+    const count = columns.rowCount > 0 || seenRise > 0n || skipped > 0n;
+    const target = history || !count ? undefined : windowPart(state, { key, valueCount: schema.valueCount, size: table.index.size }, host.host, span, nowMs);
+    // A row that a lineage with undated history shows for the first time in a keyframe may carry some of that history.
+    const undated = lineage.historyBoottimeNs > 0n && batch.keyframe && fresh.size > 0;
+    const unknown = own.rows.join(columns, target?.part.sums, undated ? (row) => !fresh.has(row) : undefined);
+    state.rowsMerged += columns.rowCount;
+    if (unknown >= 0) askResync(host, `row ${unknown} of ${block.table} is unknown`, lineage.uuid, nowMs, effects);
+    if (target) {
+      target.part.seen += seenRise;
+      target.part.skipped += skipped;
+    }
+    // Read before the ledger rises: growth between two reads of this table, both after a younger one's creation.
+    if (seenRise > 0n && own.readBoottimeNs > 0n && batch.readBoottimeNs > own.readBoottimeNs) provenSinceNs = own.readBoottimeNs;
+    joinLedger(own, block.ledger?.failed ?? [], seen, block.retiredSeen, batch);
+  }
+  if (provenSinceNs >= 0n) quarantineYounger(state, host, lineage, provenSinceNs, effects);
+  if (batch.sealed && batch.part === batch.parts) checkSealed(host, lineage, generation, nowMs, effects);
+}
+
+/** Gives rows their series. Returns the rows that had none. */
+function define(rows: RowTable, index: SeriesIndex, columns: Columns): Set<number> {
+  const fresh = new Set<number>();
+  for (const d of columns.definitions) if (d.id > 0 && rows.define(d.id, index.intern(d.labels))) fresh.add(d.id);
+  return fresh;
+}
+
+function joinLedger(own: GenerationState['tables'][number], failed: readonly bigint[], seen: bigint, retired: bigint, batch: Batch): void {
+  if (seen > own.seen) own.seen = seen;
+  for (let c = 0; c < 4; c++) if ((failed[c] ?? 0n) > own.failed[c]!) own.failed[c] = failed[c]!;
+  if (retired > own.retiredSeen) own.retiredSeen = retired;
+  if (batch.sealed) own.sealed = true;
+  if (batch.readBoottimeNs > own.readBoottimeNs) own.readBoottimeNs = batch.readBoottimeNs;
+}
+
+/** A final generation must add up: less means rows on their way or lost (ask), more is a broken equation (alarm). */
+function checkSealed(host: HostState, lineage: LineageState, generation: GenerationState, nowMs: number, effects: MergeEffect[]): void {
+  for (const [i, t] of generation.tables.entries()) {
+    const total = t.rows.total();
+    if (!t.sealed || total === t.seen) continue;
+    const fields = { host: host.host, probe: lineage.probe, table: lineage.tables[i]!.key, generation: String(generation.generation), seen: String(t.seen), rows: String(total) };
+    if (total > t.seen) effects.push({ kind: 'alarm', fields, message: 'a sealed generation holds more than was seen' });
+    else askResync(host, `sealed generation ${generation.generation} of ${lineage.tables[i]!.key} is incomplete`, lineage.uuid, nowMs, effects);
+  }
+}
+
+/** What the kernel skipped since the last account, over the lineage's programs. */
+function skippedRise(lineage: LineageState, batch: Batch): bigint {
+  if (batch.programs.length === 0) return 0n;
+  let rise = 0n;
+  for (const p of batch.programs) {
+    const known = lineage.programs.find((k) => k.program === p.program);
+    if (!known) {
+      lineage.programs.push({ ...p });
+      rise += p.skipped ?? 0n;
+      continue;
+    }
+    if (p.skipped !== undefined && p.skipped > (known.skipped ?? 0n)) rise += p.skipped - (known.skipped ?? 0n);
+    if (p.skipped !== undefined && p.skipped >= (known.skipped ?? 0n)) known.skipped = p.skipped;
+    if (p.runs > known.runs) known.runs = p.runs;
+    if (p.runTimeNs > known.runTimeNs) known.runTimeNs = p.runTimeNs;
+  }
+  return rise;
+}
+
+/** Nothing of a quarantined lineage is counted, all of it is stated. */
+function countQuarantined(lineage: LineageState, checked: CheckedBatch): void {
+  for (const block of checked.batch.tables) {
+    const folded = lineage.folded[lineage.tables.findIndex((t) => t.schema.name === block.table)];
+    const total = block.retiredSeen + (block.ledger?.seen ?? 0n);
+    if (folded && total > folded.quarantined) folded.quarantined = total;
+  }
+  if (checked.batch.generation > lineage.generation) lineage.generation = checked.batch.generation;
+}
+
+/** A folded generation counts nothing again. If the newest says to have seen more than was folded, the difference is lost. */
+function countLate(lineage: LineageState, checked: CheckedBatch): void {
+  if (checked.batch.generation !== lineage.generation) return;
+  for (const block of checked.batch.tables) {
+    const folded = lineage.folded[lineage.tables.findIndex((t) => t.schema.name === block.table)];
+    if (!folded) continue;
+    const missing = block.retiredSeen + (block.ledger?.seen ?? 0n) - folded.held;
+    if (missing > folded.lost) folded.lost = missing;
+  }
+}
+
+function describeHost(host: HostState, batch: Batch): void {
+  if (batch.keyframe) {
+    if (batch.part <= 1) host.labels = { ...batch.hostLabels };
+    if (batch.kernelRelease) host.kernelRelease = batch.kernelRelease;
+  }
+  host.bootId = Buffer.from(batch.lineage!.bootId).toString('hex');
+  if (batch.intervalNs > 0n) host.intervalNs = batch.intervalNs;
+  host.synthetic = batch.synthetic;
+}
+
+function noteSkew(host: HostState, skewMs: number, effects: MergeEffect[]): void {
+  const was = Math.abs(host.clockSkewMs) > skewMaxMs;
+  const is = Math.abs(skewMs) > skewMaxMs;
+  host.clockSkewMs = Math.round(skewMs);
+  if (was !== is) {
+    effects.push({ kind: 'log', level: is ? 'warn' : 'info', fields: { host: host.host, skewMs: host.clockSkewMs }, message: is ? 'host clock is far off: dated by the bus' : 'host clock is right again' });
+  }
+}

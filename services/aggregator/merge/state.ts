@@ -1,0 +1,155 @@
+/**
+ * The state of one partition between two messages. Plain data and typed arrays: merge/ changes it, checkpoint/ writes
+ * and restores it, and nothing else holds a count.
+ */
+import type { RowTable } from '../../shared/algebra/row-table.ts';
+import type { SeriesIndex } from '../../shared/algebra/series-index.ts';
+import type { SumTable } from '../../shared/algebra/sum-table.ts';
+import type { ProgramRecord, QuarantinedMessage, UnknownSpan } from '../../shared/contract/checkpoint.ts';
+import type { TableSchema } from '../../shared/contract/lineage.ts';
+
+/** What could not be attributed, in units of the table's first value. */
+export interface LedgerSums {
+  overflow: bigint;
+  /** By errno class: full, no memory, busy, other. */
+  readonly failed: bigint[];
+}
+
+/** The sum over folded generations of a table. */
+export interface FoldedLedger extends LedgerSums {
+  /** Σ of the first value that is in base; `seen` of the checkpoint is held + lost. */
+  held: bigint;
+  lost: bigint;
+  quarantined: bigint;
+}
+
+export interface GenerationTable {
+  readonly rows: RowTable;
+  seen: bigint;
+  readonly failed: bigint[];
+  retiredSeen: bigint;
+  sealed: boolean;
+  readBoottimeNs: bigint;
+}
+
+/** One generation whose rows are still joined. */
+export interface GenerationState {
+  readonly generation: bigint;
+  /** In the order of the lineage's schema. */
+  readonly tables: GenerationTable[];
+}
+
+/**
+ * live: counts. ended: a younger lineage took over; what still arrives is joined all the same.
+ * quarantined: an older live lineage sees the same events; nothing is counted, all of it is stated.
+ */
+export type LineageStatus = 'live' | 'ended' | 'quarantined';
+
+export interface LineageState {
+  /** (boot id, uuid) as hex. */
+  readonly key: string;
+  readonly uuid: string;
+  readonly bootId: string;
+  readonly probe: string;
+  readonly createdBoottimeNs: bigint;
+  readonly createdWallNs: bigint;
+  readonly schemaHash: bigint;
+  schemaJson: string;
+  /** Empty once the lineage is ended, folded and its tables are described by another. */
+  tables: { readonly schema: TableSchema; readonly key: string }[];
+  status: LineageStatus;
+  /** Newest generation seen. */
+  generation: bigint;
+  /** All through this one are in base, or given up as lost. */
+  foldedThrough: bigint;
+  readBoottimeNs: bigint;
+  readWallNs: bigint;
+  mergedWallMs: number;
+  historyBoottimeNs: bigint;
+  /** Unfolded generations, oldest first. */
+  readonly open: GenerationState[];
+  /** By table, in the schema's order. */
+  folded: FoldedLedger[];
+  programs: ProgramRecord[];
+  /** foldedThrough of the commit under way and of the newest committed one, and what the host was told. */
+  committing: bigint;
+  committed: bigint;
+  announced: bigint;
+  toldMs: number;
+}
+
+/** Series and folded totals of one table of one host, shared by all lineages that decode alike. */
+export interface TableState {
+  /** <table> of blob names. */
+  readonly key: string;
+  readonly name: string;
+  /** Hash of name, kind, unit, values and labels: what must agree for two lineages to share series. */
+  readonly shape: bigint;
+  readonly index: SeriesIndex;
+  readonly base: SumTable;
+  baseChanged: boolean;
+  /** Series already written. */
+  seriesWritten: number;
+}
+
+export interface HostState {
+  readonly host: string;
+  labels: { [key: string]: string };
+  kernelRelease: string;
+  bootId: string;
+  readWallNs: bigint;
+  mergedWallMs: number;
+  intervalNs: bigint;
+  clockSkewMs: number;
+  synthetic: boolean;
+  quarantinedBatches: bigint;
+  readonly tables: Map<string, TableState>;
+  readonly lineages: LineageState[];
+  /** Ledgers of folded lineages by "probe/table". */
+  readonly folded: Map<string, FoldedLedger & { readonly probe: string; readonly table: string }>;
+  unknown: UnknownSpan[];
+  changed: boolean;
+  resyncMs: number;
+}
+
+/** Increments of one host in one window of one table. */
+export interface WindowPart {
+  readonly sums: SumTable;
+  seen: bigint;
+  skipped: bigint;
+  fromMs: number;
+  toMs: number;
+}
+
+/** A window that still takes increments in memory. */
+export interface OpenWindow {
+  readonly startMs: number;
+  readonly table: string;
+  readonly part: number;
+  readonly hosts: Map<string, WindowPart>;
+  touchedMs: number;
+  changed: boolean;
+}
+
+export interface WindowsState {
+  readonly open: Map<string, OpenWindow>;
+  /** Parts ever begun, by start and table: the blobs that exist. */
+  readonly parts: Map<number, Map<string, number>>;
+}
+
+export interface MergeState {
+  readonly partition: number;
+  readonly hosts: Map<string, HostState>;
+  readonly windows: WindowsState;
+  readonly poison: { readonly reasons: Map<string, bigint>; recent: QuarantinedMessage[]; changed: boolean };
+  /** Blobs that the next commit drops. */
+  readonly drops: Set<string>;
+  /** Unreferenced by anything but tests and the driver's summary. */
+  rowsMerged: number;
+}
+
+/** What merging asks of the world: told at once, unlike what needs a checkpoint first. */
+export type MergeEffect =
+  | { readonly kind: 'resync'; readonly host: string; readonly reason: string; readonly lineageUuid: string }
+  | { readonly kind: 'log'; readonly level: 'debug' | 'info' | 'warn'; readonly fields: object; readonly message: string }
+  | { readonly kind: 'alarm'; readonly fields: object; readonly message: string };
