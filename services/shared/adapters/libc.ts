@@ -3,7 +3,7 @@
  * Only this file and libbpf.ts call through it. Loading is lazy, and failure to load is MusterError ffi/load; a
  * process that gives up its privileges calls preloadForeign() before, since it may not read the files afterwards.
  * A call costs about 3 µs: once per map or per tick, never per row. LP64 Linux.
- * Sources: mmap(2), flock(2), membarrier(2), prctl(2), clock_gettime(2).
+ * Sources: mmap(2), flock(2), membarrier(2), prctl(2), clock_gettime(2), unix(7).
  */
 import { createRequire } from 'node:module';
 import { constants } from 'node:os';
@@ -67,6 +67,7 @@ const signatures = {
   flock: ['int', ['int', 'int']],
   prctl: ['int', ['int', 'long', 'long', 'long', 'long']],
   clock_gettime: ['int', ['int', 'pointer']],
+  getsockopt: ['int', ['int', 'int', 'int', 'pointer', 'pointer']],
   syscall: ['long', ['long', 'long', 'long', 'long']],
 } as const satisfies Signatures;
 
@@ -160,6 +161,20 @@ export function dropBoundingSet(): void {
 
 /** No exec of the main thread, nor of threads it starts, ever gains a privilege again. */
 export const setNoNewPrivileges = (): boolean => prctl(PR_SET_NO_NEW_PRIVS, 1) === 0;
+
+/** uid of the process at the other end of a Unix socket, as the kernel knows it; undefined when it cannot be told. */
+export function peerUid(socket: object): number | undefined {
+  // Node gives a socket's descriptor through its handle only.
+  const fd = (socket as { _handle?: { fd?: number } })._handle?.fd;
+  if (fd === undefined || fd < 0) return undefined;
+  const SOL_SOCKET = 1;
+  const SO_PEERCRED = 17;
+  const credentials = Buffer.alloc(12);
+  const length = Buffer.alloc(4);
+  length.writeUInt32LE(credentials.length);
+  if (libc().getsockopt(fd, SOL_SOCKET, SO_PEERCRED, credentials, length) !== 0) return undefined;
+  return credentials.readUInt32LE(4);
+}
 
 const timespec = Buffer.alloc(16);
 const CLOCK_REALTIME = 0;

@@ -1,0 +1,158 @@
+/**
+ * The keeper's answers: what only the privileged may do (keeper/protocol.ts), done on the pins. It holds no count and
+ * no descriptor: killed, its programs go on counting, and the next loader adopts them.
+ */
+import { closeSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { enableStatistics, getPinned, programInfo } from '../../shared/adapters/libbpf.ts';
+import { createPinnedTables } from '../../shared/adapters/libbpf-pinned-tables.ts';
+import { unreachable } from '../../shared/runtime/assert.ts';
+import { MusterError } from '../../shared/runtime/errors.ts';
+import type { Log } from '../../shared/runtime/log.ts';
+import type { Request } from '../keeper/protocol.ts';
+import type { LoadedLineage, ProgramState } from './libbpf-loader.ts';
+import type { PinRoot } from './pin-root.ts';
+import { Symbols } from './symbols.ts';
+
+/** A probe that could not be loaded. */
+export interface FailedProbe {
+  readonly probe: string;
+  readonly code: string;
+  readonly message: string;
+}
+
+interface LineageStatus {
+  readonly probe: string;
+  readonly uuid: string;
+  readonly dir: string;
+  /** False when its programs are detached: its maps wait for the agent to finish with them. */
+  readonly counting: boolean;
+  readonly programs: readonly ProgramState[];
+}
+
+interface ProgramRuns {
+  readonly probe: string;
+  readonly uuid: string;
+  readonly program: string;
+  readonly runs: bigint;
+  readonly runTimeNs: bigint;
+}
+
+export class Keeper {
+  private readonly symbols = new Symbols();
+
+  constructor(
+    private readonly root: PinRoot,
+    private readonly loaded: readonly LoadedLineage[],
+    private readonly failed: readonly FailedProbe[],
+    private readonly log: Log,
+  ) {}
+
+  async answer(request: Request): Promise<object> {
+    switch (request.op) {
+      case 'status':
+        return { lineages: this.status(), failed: this.failed };
+      case 'detach':
+        return { detached: await this.detach(request.probe) };
+      case 'remove':
+        return this.remove();
+      case 'retire':
+        return this.retire(request.probe, request.uuid);
+      case 'statistics':
+        return { seconds: request.seconds, programs: await this.statistics(request.seconds) };
+      case 'symbols':
+        return {
+          symbols:
+            request.kind === 'kernel'
+              ? this.symbols.kernelNames(request.addresses, performance.now())
+              : this.symbols.userNames(request.pid, request.addresses),
+        };
+      default:
+        return unreachable(request);
+    }
+  }
+
+  private status(): LineageStatus[] {
+    return this.root.probes().flatMap((probe) =>
+      this.root.lineages(probe).map(({ uuid, meta, linked }) => {
+        const own = this.loaded.find((l) => l.uuid === uuid);
+        const programs =
+          own?.programs ?? meta?.programs.map(({ name, hook }): ProgramState => ({ name, hook, state: 'attached' })) ?? [];
+        return {
+          probe,
+          uuid,
+          dir: this.root.directory(probe, uuid),
+          counting: linked.length > 0,
+          programs: programs.map((p) =>
+            p.state === 'attached' && !linked.includes(p.name) ? { ...p, state: 'missing' as const, reason: 'detached' } : p,
+          ),
+        };
+      }),
+    );
+  }
+
+  /** Returns when no program can add to any of the tables any more. */
+  private async detach(only: string | undefined): Promise<{ probe: string; uuid: string; programs: string[] }[]> {
+    const detached = this.root
+      .probes()
+      .filter((probe) => only === undefined || probe === only)
+      .flatMap((probe) =>
+        this.root.lineages(probe).map(({ uuid }) => ({ probe, uuid, programs: this.root.detach(this.root.directory(probe, uuid)) })),
+      )
+      .filter((d) => d.programs.length > 0);
+    if (detached.length > 0) await createPinnedTables(this.root.path).gracePeriod();
+    this.log.info({ detached }, 'detached');
+    return detached;
+  }
+
+  private remove(): object {
+    this.root.removeAll();
+    this.log.info({ pinRoot: this.root.path }, 'pins removed');
+    return {};
+  }
+
+  private retire(probe: string, uuid: string): object {
+    const found = this.root.lineages(probe).find((l) => l.uuid === uuid);
+    if (!found) return { removed: false };
+    if (found.linked.length > 0) {
+      throw new MusterError('keeper/refused', `retire ${probe}/${uuid}: it still counts`, { remedy: 'detach it first' });
+    }
+    this.root.remove(this.root.directory(probe, uuid));
+    this.log.info({ probe, uuid }, 'lineage retired');
+    return { removed: true };
+  }
+
+  /** Runs and ns of each program during a period in which the kernel times them; decimal strings. */
+  private async statistics(seconds: number): Promise<object[]> {
+    const period = enableStatistics();
+    try {
+      const before = this.runs();
+      await sleep(seconds * 1000);
+      return this.runs().flatMap(({ probe, uuid, program, runs, runTimeNs }) => {
+        const first = before.find((b) => b.uuid === uuid && b.program === program);
+        if (!first) return [];
+        return [{ probe, uuid, program, runs: String(runs - first.runs), runTimeNs: String(runTimeNs - first.runTimeNs) }];
+      });
+    } finally {
+      closeSync(period);
+    }
+  }
+
+  private runs(): ProgramRuns[] {
+    return this.root.probes().flatMap((probe) =>
+      this.root.lineages(probe).flatMap(({ uuid, linked }) =>
+        linked.flatMap((program) => {
+          const fd = getPinned(join(this.root.directory(probe, uuid), `prog-${program}`));
+          if (fd === undefined) return [];
+          try {
+            const { runs, runTimeNs } = programInfo(fd, `program ${program}`);
+            return [{ probe, uuid, program, runs, runTimeNs }];
+          } finally {
+            closeSync(fd);
+          }
+        }),
+      ),
+    );
+  }
+}

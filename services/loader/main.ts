@@ -1,0 +1,157 @@
+/**
+ * The loader's edge: settings → read objects → lock the pin root → bring each probe up → exit, or stay as the keeper.
+ * The only privileged process of Muster, and one without any network. Prints one ready line of JSON on stdout.
+ */
+import { realpathSync } from 'node:fs';
+import process from 'node:process';
+import { fileURLToPath } from 'node:url';
+import { z } from 'zod';
+import { libbpf, possibleCpus } from '../shared/adapters/libbpf.ts';
+import { preloadForeign } from '../shared/adapters/libc.ts';
+import { createLog, logLevels } from '../shared/adapters/pino-log.ts';
+import { MusterError } from '../shared/runtime/errors.ts';
+import type { Log } from '../shared/runtime/log.ts';
+import type { Settings, ValuesOf } from '../shared/runtime/settings.ts';
+import { describeSettings, resolveSettings } from '../shared/runtime/settings.ts';
+import { readProbe, requireKernelTypes, requirePrivilege, resolveScope } from './adapters/host.ts';
+import { Keeper } from './adapters/libbpf-keeper.ts';
+import type { FailedProbe } from './adapters/libbpf-keeper.ts';
+import { bringUp } from './adapters/libbpf-loader.ts';
+import type { LoadedLineage } from './adapters/libbpf-loader.ts';
+import { PinRoot } from './adapters/pin-root.ts';
+import { listen } from './adapters/unix-keeper-socket.ts';
+import type { KeeperSocket } from './adapters/unix-keeper-socket.ts';
+import { readObject } from './object/object.ts';
+import type { ObjectSpec } from './object/object.ts';
+import { checkRowNames, parseRows, want } from './plan/wanted.ts';
+
+const flag = z.enum(['true', 'false']).transform((v) => v === 'true');
+const settings = {
+  probes: {
+    schema: z.string().transform((v) => v.split(',').filter((p) => p !== '')).refine((v) => v.length > 0, 'names no probe'),
+    help: 'probes to load: names of built-in ones, or paths of .bpf.o files',
+    value: 'A,B',
+    fallback: 'syscalls,runqueue',
+  },
+  pinRoot: { schema: z.string().startsWith('/'), help: 'directory on bpffs for the pins', value: 'DIR', fallback: '/sys/fs/bpf/muster' },
+  objects: { schema: z.string().optional(), help: 'folder of the built-in objects (default build/bpf of this installation)', value: 'DIR' },
+  scope: { schema: z.string().optional(), help: 'count this cgroup subtree only', value: 'cgroup=PATH' },
+  rows: { schema: z.array(z.string()), help: 'rows of a table, instead of its own number', value: 'TABLE=N', repeat: true },
+  gid: { schema: z.coerce.number().int().nonnegative(), help: 'group that may read the pins and ask the keeper', value: 'N', fallback: '0' },
+  socket: { schema: z.string().optional(), help: 'Unix socket to answer on, with --keep', value: 'PATH' },
+  keep: { schema: flag, help: 'stay and answer requests, instead of exiting when all is pinned', fallback: 'false' },
+  logLevel: { schema: z.enum(logLevels), help: `one of ${logLevels.join(', ')}`, value: 'LEVEL', fallback: 'info' },
+  help: { schema: flag, help: 'show this text', fallback: 'false' },
+} satisfies Settings;
+
+const usage = `Loads probes into the kernel, pins them, and exits; or stays as the keeper of the pins.
+
+usage: muster load [flags]
+
+${describeSettings(settings)}
+
+examples:
+  muster load --probes syscalls
+  muster load --probes ./my_probe.bpf.o --rows my_table=65536 --keep --socket /run/muster/keeper.sock
+`;
+
+async function main(argv: readonly string[]): Promise<number> {
+  const { values } = resolveSettings(settings, { argv, env: process.env });
+  if (values.help) {
+    process.stdout.write(usage);
+    return 0;
+  }
+  const log = createLog(values.logLevel, { role: 'loader', pid: process.pid });
+  requirePrivilege();
+  requireKernelTypes();
+  preloadForeign();
+  libbpf();
+  const root = PinRoot.acquire(values.pinRoot, values.gid);
+  const { loaded, failed } = bringUpAll(root, values, log);
+  if (values.keep) return keep(new Keeper(root, loaded, failed, log), values, { loaded, failed }, log);
+  ready(loaded, failed);
+  return 0;
+}
+
+/** One probe's failure stops no other; when all fail, the first failure is the loader's. */
+function bringUpAll(root: PinRoot, values: ValuesOf<typeof settings>, log: Log): { loaded: LoadedLineage[]; failed: FailedProbe[] } {
+  const objects = values.objects ?? defaultObjects();
+  const scope = resolveScope(values.scope);
+  const rows = parseRows(values.rows);
+  const cpus = possibleCpus();
+  const loaded: LoadedLineage[] = [];
+  const errors: MusterError[] = [];
+  const failed: FailedProbe[] = [];
+  const attempt = (probe: string, act: () => void): void => {
+    try {
+      act();
+    } catch (error) {
+      if (!(error instanceof MusterError)) throw error;
+      errors.push(error);
+      failed.push({ probe, code: error.code, message: error.message });
+      log.error({ probe, code: error.code, fix: error.remedy, ...(error.log ? { verifierLog: error.log } : {}) }, error.message);
+    }
+  };
+  const specs: { probe: string; bytes: Uint8Array; spec: ObjectSpec }[] = [];
+  for (const word of values.probes) {
+    attempt(word, () => {
+      const { probe, bytes } = readProbe(word, objects);
+      if (specs.some((s) => s.probe === probe)) throw new MusterError('config/invalid', `--probes: ${probe} is named twice`);
+      specs.push({ probe, bytes, spec: readObject(bytes) });
+    });
+  }
+  if (errors.length === 0) checkRowNames(rows, specs.map((s) => s.spec));
+  for (const { probe, bytes, spec } of specs) {
+    attempt(probe, () => void loaded.push(bringUp(root, want(probe, spec, cpus, scope, rows), bytes, log)));
+  }
+  if (loaded.length === 0) throw errors[0]!;
+  return { loaded, failed };
+}
+
+/** Stays until it is told to end; pins outlive it unless the socket's `remove` was asked for. */
+async function keep(
+  keeper: Keeper,
+  values: ValuesOf<typeof settings>,
+  result: { loaded: LoadedLineage[]; failed: FailedProbe[] },
+  log: Log,
+): Promise<number> {
+  let socket: KeeperSocket | undefined;
+  const told = new Promise<string>((resolve) => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve(signal));
+    if (process.env['MUSTER_STDIN_LIFELINE'] === '1') {
+      process.stdin.on('end', () => resolve('end of stdin')).on('error', () => resolve('end of stdin'));
+      process.stdin.resume();
+    }
+  });
+  // Without a socket there is still something to wait for: a timer keeps the process alive.
+  const alive = setInterval(() => undefined, 60_000);
+  if (values.socket !== undefined) {
+    socket = await listen(values.socket, values.gid, process.getuid!(), (request) => keeper.answer(request));
+  }
+  ready(result.loaded, result.failed);
+  log.info({ because: await told }, 'keeper ends; what is pinned goes on counting');
+  clearInterval(alive);
+  await socket?.close();
+  return 0;
+}
+
+function ready(lineages: readonly LoadedLineage[], failed: readonly FailedProbe[]): void {
+  const billBytes = lineages.reduce((sum, l) => sum + l.billBytes, 0);
+  process.stdout.write(`${JSON.stringify({ ready: 'loader', lineages, failed, billBytes })}\n`);
+}
+
+/** build/bpf of the installation, from the sources as well as from dist/. */
+function defaultObjects(): string {
+  const here = realpathSync(fileURLToPath(new URL('.', import.meta.url)));
+  return `${here.replace(/(\/dist)?\/services\/loader\/?$/, '')}/build/bpf`;
+}
+
+main(process.argv.slice(2)).then(
+  (status) => process.exit(status),
+  (error: unknown) => {
+    if (!(error instanceof MusterError)) throw error;
+    if (error.log) process.stderr.write(`${error.log}\n`);
+    process.stderr.write(`${error.threeLines}\n`);
+    process.exit(error.code === 'config/invalid' ? 2 : 1);
+  },
+);

@@ -1,0 +1,112 @@
+/**
+ * What a probe's object file says of itself, before any kernel has seen it: programs with their hooks, tables, the
+ * constants the loader sets, the control map. Pure and deterministic: bytes in, specification out, or MusterError
+ * bpf/object (not a readable object) or bpf/contract (not a probe), with what to change.
+ */
+import { controlWords } from '../../shared/contract/control.ts';
+import type { TableSchema } from '../../shared/contract/lineage.ts';
+import { MusterError } from '../../shared/runtime/errors.ts';
+import { readBtf } from './btf.ts';
+import { readElf } from './elf.ts';
+import type { Elf } from './elf.ts';
+import { readTables } from './tables.ts';
+
+export interface ProgramSpec {
+  readonly name: string;
+  /** Section without the optional mark, e.g. "tp_btf/sys_enter". */
+  readonly hook: string;
+  /** SEC("?…"): the probe counts without it where a kernel lacks its hook. */
+  readonly optional: boolean;
+}
+
+export interface Variable {
+  readonly offset: number;
+  readonly size: number;
+}
+
+export interface ObjectSpec {
+  readonly programs: readonly ProgramSpec[];
+  /** With the object's own rows. */
+  readonly tables: readonly TableSchema[];
+  /** Section .rodata as compiled, and where its variables lie. */
+  readonly constants: { readonly bytes: Uint8Array; readonly variables: ReadonlyMap<string, Variable> };
+}
+
+export const constantsMap = '.rodata';
+export const controlMap = '.data.muster';
+const programsMax = 64;
+
+export function readObject(bytes: Uint8Array): ObjectSpec {
+  const elf = readElf(bytes);
+  const types = elf.sections.find((s) => s.name === '.BTF');
+  if (!types) throw new MusterError('bpf/object', 'read object: it has no BTF', { remedy: 'compile it with clang -g' });
+  const tables = readTables(readBtf(types.bytes));
+  const programs = readPrograms(elf);
+  const constants = readConstants(elf);
+  for (const [name, size] of expectedConstants(tables)) {
+    const found = constants.variables.get(name);
+    if (found?.size !== size) {
+      throw new MusterError('bpf/contract', `read object: its constant ${name} is ${found ? `${found.size} bytes, not ${size}` : 'missing'}`, {
+        remedy: 'include the "muster.bpf.h" of this version',
+      });
+    }
+  }
+  checkControl(elf);
+  return { programs, tables, constants };
+}
+
+/** Constants that every probe has: name and size in bytes. */
+export function expectedConstants(tables: readonly TableSchema[]): [string, number][] {
+  return [
+    ['muster_cpus', 4],
+    ['muster_scope_id', 8],
+    ['muster_scope_level', 4],
+    ...tables.flatMap((t): [string, number][] => [
+      [`${t.name}_rows`, 4],
+      [`${t.name}_hint_mask`, 4],
+    ]),
+  ];
+}
+
+function readPrograms(elf: Elf): ProgramSpec[] {
+  const programs: ProgramSpec[] = [];
+  for (const symbol of elf.symbols) {
+    const section = elf.sections[symbol.section];
+    if (symbol.kind !== 'function' || !section?.executable || section.name === '.text') continue;
+    const hook = section.name.replace(/^\?/, '');
+    if (/\.s(\/|$)/.test(hook)) {
+      throw new MusterError('bpf/contract', `read object: program ${symbol.name} may sleep (${hook})`, {
+        remedy: 'use the hook without ".s": no grace period covers programs that sleep',
+      });
+    }
+    programs.push({ name: symbol.name, hook, optional: hook !== section.name });
+  }
+  if (programs.length === 0) {
+    throw new MusterError('bpf/contract', 'read object: it has no program', { remedy: 'give a function a SEC("…") with its hook' });
+  }
+  if (programs.length > programsMax) {
+    throw new MusterError('bpf/contract', `read object: ${programs.length} programs, at most ${programsMax} are supported`, {
+      remedy: 'split the probe into several objects',
+    });
+  }
+  return programs;
+}
+
+function readConstants(elf: Elf): ObjectSpec['constants'] {
+  const index = elf.sections.findIndex((s) => s.name === constantsMap);
+  const bytes = elf.sections[index]?.bytes ?? new Uint8Array();
+  const variables = new Map<string, Variable>();
+  for (const { name, section, kind, offset, size } of elf.symbols) {
+    if (section === index && kind === 'object' && offset + size <= bytes.length) variables.set(name, { offset, size });
+  }
+  return { bytes, variables };
+}
+
+function checkControl(elf: Elf): void {
+  const section = elf.sections.find((s) => s.name === controlMap);
+  if (section?.bytes.length !== controlWords * 8) {
+    throw new MusterError('bpf/contract', `read object: section ${controlMap} has ${section?.bytes.length ?? 0} bytes, not ${controlWords * 8}`, {
+      remedy: 'include the "muster.bpf.h" of this version, and put nothing else into that section',
+    });
+  }
+}

@@ -1,0 +1,123 @@
+/**
+ * The tables that an object declares, from BTF alone: its maps by name, their layouts, and the tag on <table>_keys_0.
+ * Contract: bpf/muster.bpf.h. A table that breaks it is refused with the member and the remedy.
+ */
+import { tablesMax } from '../../shared/contract/control.ts';
+import type { TableSchema } from '../../shared/contract/lineage.ts';
+import { MusterError } from '../../shared/runtime/errors.ts';
+import type { Btf } from './btf.ts';
+import { resolve, sizeOf } from './btf.ts';
+import { readKey, refuseTable, tagsOf } from './key.ts';
+
+/** The parts of a slot; a map's name is <table>_<part>_<slot>. */
+export const slotParts = ['ids', 'hints', 'keys', 'cells', 'ledger'] as const;
+export type SlotPart = (typeof slotParts)[number];
+export const mapName = (table: string, part: SlotPart, slot: 0 | 1): string => `${table}_${part}_${slot}`;
+
+export const rowsMax = 1 << 22;
+const hintsMin = 64;
+const hintsMax = 1 << 18;
+
+/** Hints per CPU for a table of so many rows: one each, within bounds. */
+export function hintsFor(rows: number): number {
+  let hints = hintsMin;
+  while (hints < rows && hints < hintsMax) hints *= 2;
+  return hints;
+}
+
+interface MapDeclaration {
+  readonly variable: number;
+  readonly members: ReadonlyMap<string, number>;
+}
+
+const tableName = /^[a-z][a-z0-9_]*$/;
+const keysName = /^(.+)_keys_0$/;
+const valuesOf = { counter: 1, histogram: 2 } as const;
+const ledgerBytes = 64;
+const markBytes = 8;
+
+/** Every table of the object, in the order of declaration, with default rows. */
+export function readTables(btf: Btf): TableSchema[] {
+  const maps = readMaps(btf);
+  const tables: TableSchema[] = [];
+  for (const [name, map] of maps) {
+    const table = keysName.exec(name)?.[1];
+    const tag = table !== undefined && tagsOf(btf, map.variable, -1).find((t) => t.startsWith('muster:'));
+    if (table !== undefined && tag) tables.push(readTable(btf, maps, table, tag));
+  }
+  if (tables.length === 0) throw new MusterError('bpf/contract', 'read object: it declares no table');
+  if (tables.length > tablesMax) {
+    throw new MusterError('bpf/contract', `read object: it declares ${tables.length} tables, at most ${tablesMax} fit`, {
+      remedy: 'split the probe into several objects',
+    });
+  }
+  return tables;
+}
+
+/** Maps of section .maps by name: each a variable whose anonymous struct describes the map. */
+function readMaps(btf: Btf): Map<string, MapDeclaration> {
+  const maps = new Map<string, MapDeclaration>();
+  for (const section of btf) {
+    if (section.kind !== 'section' || section.name !== '.maps') continue;
+    for (const id of section.variables) {
+      const variable = btf[id];
+      if (variable?.kind !== 'variable') continue;
+      const type = resolve(btf, variable.type);
+      if (type.kind !== 'struct') continue;
+      maps.set(variable.name, { variable: id, members: new Map(type.members.map((m) => [m.name, m.type])) });
+    }
+  }
+  return maps;
+}
+
+function readTable(btf: Btf, maps: ReadonlyMap<string, MapDeclaration>, name: string, tag: string): TableSchema {
+  const [, kind, unit, ...help] = tag.split(':');
+  if (!tableName.test(name)) refuseTable(name, 'is no table name (letters a–z, digits, _)', 'rename it');
+  if (kind !== 'counter' && kind !== 'histogram') {
+    return refuseTable(name, `its kind "${kind ?? ''}" is unknown`, 'declare it with MUSTER_COUNTER or MUSTER_HISTOGRAM');
+  }
+  if (!unit) return refuseTable(name, 'it has no unit', 'name the unit of its values, e.g. "calls", "ns", "bytes"');
+  for (const slot of [0, 1] as const) {
+    for (const part of slotParts) {
+      if (!maps.has(mapName(name, part, slot))) {
+        refuseTable(name, `map ${mapName(name, part, slot)} is missing`, 'declare it with MUSTER_COUNTER or MUSTER_HISTOGRAM');
+      }
+    }
+  }
+  const typeOf = (part: SlotPart, slot: 0 | 1, member: string): number => {
+    const pointer = maps.get(mapName(name, part, slot))!.members.get(member);
+    const type = pointer === undefined ? undefined : resolve(btf, pointer);
+    if (type?.kind === 'pointer') return type.type;
+    return refuseTable(name, `map ${mapName(name, part, slot)} has no ${member}`, 'declare it with MUSTER_COUNTER or MUSTER_HISTOGRAM');
+  };
+  const sizes = (slot: 0 | 1): number[] => [
+    sizeOf(btf, typeOf('ids', slot, 'key')),
+    sizeOf(btf, typeOf('keys', slot, 'value')) - markBytes,
+    sizeOf(btf, typeOf('cells', slot, 'value')),
+    sizeOf(btf, typeOf('ledger', slot, 'value')),
+  ];
+  const { labels, words } = readKey(btf, typeOf('ids', 0, 'key'), name);
+  const valueCount = valuesOf[kind];
+  const expected = [words * 8, words * 8, valueCount * 8, ledgerBytes];
+  for (const slot of [0, 1] as const) {
+    if (sizes(slot).join() !== expected.join()) {
+      refuseTable(name, `the maps of slot ${slot} hold ${sizes(slot).join(', ')} bytes (key, marked key, cell, ledger), not ${expected.join(', ')}`,
+        'declare it with MUSTER_COUNTER or MUSTER_HISTOGRAM of this version');
+    }
+  }
+  const bucket = labels.findIndex((l) => l.meaning === 'bucket');
+  const last = labels.at(-1);
+  if (kind === 'histogram' && !(last?.meaning === 'bucket' && bucket === labels.length - 1 && last.size === 8 && last.offset === words * 8 - 8)) {
+    refuseTable(name, 'a histogram’s key ends in its bucket, one 64-bit word', 'put MUSTER_BUCKET last in the key struct');
+  }
+  if (kind === 'counter' && bucket >= 0) refuseTable(name, 'a counter’s key has no bucket', 'declare it with MUSTER_HISTOGRAM');
+  const rows = declaredRows(btf, typeOf('keys', 0, 'max_entries')) - 1;
+  if (rows < 1 || rows > rowsMax) refuseTable(name, `it declares ${rows} rows`, `declare 1 to ${rowsMax} rows`);
+  return { name, kind, unit, help: help.join(':'), rows, hints: hintsFor(rows), keyWords: words, valueCount, labels };
+}
+
+/** __uint(max_entries, N) is a pointer to an array of N. */
+function declaredRows(btf: Btf, id: number): number {
+  const type = resolve(btf, id);
+  return type.kind === 'array' ? type.count : 0;
+}

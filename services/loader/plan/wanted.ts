@@ -1,0 +1,120 @@
+/**
+ * What shall run on this host: an object's specification with this host's sizes and constants put in. Pure.
+ * Row numbers, cells and hints are laid out by these numbers alike in the kernel and in the agent.
+ */
+import { controlWords, encodeControl } from '../../shared/contract/control.ts';
+import type { TableSchema } from '../../shared/contract/lineage.ts';
+import { schemaHash } from '../../shared/contract/lineage.ts';
+import { MusterError } from '../../shared/runtime/errors.ts';
+import { nearest } from '../../shared/runtime/settings.ts';
+import type { ObjectSpec, ProgramSpec } from '../object/object.ts';
+import { hintsFor, mapName, rowsMax, slotParts } from '../object/tables.ts';
+import { billBytes } from './bill.ts';
+
+/** The cgroup v2 subtree that is counted. */
+export interface Scope {
+  /** Path below the cgroup v2 mount, "/a/b"; "" is the whole host, and then id and level are 0. */
+  readonly path: string;
+  /** Inode number of its directory, which is the kernel's id of the cgroup. */
+  readonly id: bigint;
+  /** Depth below the mount: "/a/b" is 2. */
+  readonly level: number;
+}
+
+export const wholeHost: Scope = { path: '', id: 0n, level: 0 };
+
+export interface Wanted {
+  readonly probe: string;
+  readonly cpus: number;
+  readonly scope: Scope;
+  readonly programs: readonly ProgramSpec[];
+  readonly tables: readonly TableSchema[];
+  /** 16 hex digits. */
+  readonly schemaHash: string;
+  /** Content of .rodata. */
+  readonly constants: Uint8Array;
+  /** First content of the control map: generation 1, slot 0. */
+  readonly control: Uint8Array;
+  /** Map name and its size. */
+  readonly mapRows: ReadonlyMap<string, number>;
+  readonly billBytes: number;
+}
+
+const u32Max = 0xffffffff;
+
+/** `rows` overrides a table's rows by name; names of other probes' tables may stand in it. */
+export function want(probe: string, spec: ObjectSpec, cpus: number, scope: Scope, rows: ReadonlyMap<string, number>): Wanted {
+  const tables = spec.tables.map((table) => {
+    const count = rows.get(table.name) ?? table.rows;
+    if (!Number.isInteger(count) || count < 1 || count > rowsMax) {
+      throw new MusterError('config/invalid', `--rows ${table.name}=${count}: a table has 1 to ${rowsMax} rows`);
+    }
+    return { ...table, rows: count, hints: hintsFor(count) };
+  });
+  const mapRows = new Map<string, number>();
+  // A copy for certain: slice() of a Buffer is a view.
+  const constants = new Uint8Array(spec.constants.bytes);
+  const view = new DataView(constants.buffer);
+  const at = (name: string): number => spec.constants.variables.get(name)!.offset;
+  view.setUint32(at('muster_cpus'), cpus, true);
+  view.setBigUint64(at('muster_scope_id'), scope.id, true);
+  view.setUint32(at('muster_scope_level'), scope.level, true);
+  for (const table of tables) {
+    view.setUint32(at(`${table.name}_rows`), table.rows, true);
+    view.setUint32(at(`${table.name}_hint_mask`), table.hints - 1, true);
+    const sizes = {
+      ids: table.rows,
+      hints: cpus * table.hints,
+      keys: table.rows + 1,
+      cells: cpus * (table.rows + 1),
+      ledger: cpus,
+    };
+    for (const part of slotParts) {
+      if (sizes[part] > u32Max) {
+        throw new MusterError('bpf/memory', `table ${table.name}: its ${part} would need ${sizes[part]} elements`, { values: { cpus } });
+      }
+      for (const slot of [0, 1] as const) mapRows.set(mapName(table.name, part, slot), sizes[part]);
+    }
+  }
+  return {
+    probe,
+    cpus,
+    scope,
+    programs: spec.programs,
+    tables,
+    schemaHash: schemaHash(tables).toString(16).padStart(16, '0'),
+    constants,
+    control: firstControl(),
+    mapRows,
+    billBytes: billBytes(tables, cpus),
+  };
+}
+
+function firstControl(): Uint8Array {
+  const bytes = new Uint8Array(controlWords * 8);
+  new DataView(bytes.buffer).setBigUint64(0, encodeControl({ slot: 0, state: 'counting', generation: 1n }), true);
+  return bytes;
+}
+
+/** Refuses a --rows that names a table no probe has. */
+export function checkRowNames(rows: ReadonlyMap<string, number>, specs: readonly ObjectSpec[]): void {
+  const names = specs.flatMap((spec) => spec.tables.map((t) => t.name));
+  for (const name of rows.keys()) {
+    if (names.includes(name)) continue;
+    const close = nearest(name, names);
+    throw new MusterError('config/invalid', `--rows ${name}: no probe has a table of this name`, {
+      remedy: close ? `did you mean ${close}?` : `tables: ${names.join(', ')}`,
+    });
+  }
+}
+
+/** "TABLE=N", as given with --rows. */
+export function parseRows(values: readonly string[]): Map<string, number> {
+  return new Map(
+    values.map((value) => {
+      const match = /^([a-z][a-z0-9_]*)=(\d{1,10})$/.exec(value);
+      if (!match) throw new MusterError('config/invalid', `--rows ${value}: expected TABLE=N`);
+      return [match[1]!, Number(match[2])] as const;
+    }),
+  );
+}
