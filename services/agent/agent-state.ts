@@ -31,7 +31,11 @@ export class Effects {
     this.list.push(effect);
   }
 
-  log(level: 'debug' | 'info' | 'warn' | 'error', message: string, fields: Readonly<Record<string, unknown>> = {}): void {
+  log(
+    level: 'debug' | 'info' | 'warn' | 'error',
+    message: string,
+    fields: Readonly<Record<string, unknown>> = {},
+  ): void {
     this.list.push({ kind: 'log', level, fields, message });
   }
 }

@@ -103,7 +103,11 @@ function ofLineage(a: AgentState, l: LineageState, event: PinEvent, out: Effects
     case 'pins-failed':
       if (event.effect === 'read') l.readPending = false;
       else l.phase = 'lost';
-      out.log('warn', 'pinned maps refused an operation; trying again', { lineage: l.directory, effect: event.effect, reason: event.reason });
+      out.log('warn', 'pinned maps refused an operation; trying again', {
+        lineage: l.directory,
+        effect: event.effect,
+        reason: event.reason,
+      });
       return;
     case 'grace-passed':
       gracePassed(l, out);
@@ -116,7 +120,10 @@ function ofLineage(a: AgentState, l: LineageState, event: PinEvent, out: Effects
       if (event.ok) controlWritten(a, l, out);
       else {
         l.phase = 'lost';
-        out.log('error', 'control word was changed by another while the seal lock was held here', { lineage: l.directory, found: event.found.toString(16) });
+        out.log('error', 'control word was changed by another while the seal lock was held here', {
+          lineage: l.directory,
+          found: event.found.toString(16),
+        });
       }
       return;
     case 'retired-written':
@@ -131,7 +138,10 @@ function ofLineage(a: AgentState, l: LineageState, event: PinEvent, out: Effects
     case 'retire-answered':
       if (!event.ok && !l.retireRefused) {
         l.retireRefused = true;
-        out.log('warn', 'an ended lineage keeps its pins: the keeper did not remove them', { lineage: l.directory, reason: event.reason });
+        out.log('warn', 'an ended lineage keeps its pins: the keeper did not remove them', {
+          lineage: l.directory,
+          reason: event.reason,
+        });
       }
       return;
   }
@@ -156,7 +166,10 @@ function plan(a: AgentState, l: LineageState, out: Effects): void {
     out.add({ kind: 'request-lock', directory: l.directory });
   }
   if (l.phase === 'durable' && now - l.finalConfirmedAtNs >= limits.durableRetryNs) {
-    out.log('warn', 'no word that a sealed generation is durable: publishing it again', { lineage: l.directory, generation: String(l.control.generation - 1n) });
+    out.log('warn', 'no word that a sealed generation is durable: publishing it again', {
+      lineage: l.directory,
+      generation: String(l.control.generation - 1n),
+    });
     l.phase = 'reading';
   }
   if (l.phase === 'reading') readSealed(a, l, out);
@@ -167,14 +180,22 @@ function plan(a: AgentState, l: LineageState, out: Effects): void {
 
 function readActive(l: LineageState, out: Effects): void {
   l.readPending = true;
-  out.add({ kind: 'read', directory: l.directory, role: 'active', keysFrom: l.active.tables.map((rows) => rows.firstUnknown) });
+  out.add({
+    kind: 'read',
+    directory: l.directory,
+    role: 'active',
+    keysFrom: l.active.tables.map((rows) => rows.firstUnknown),
+  });
 }
 
 function image(a: AgentState, l: LineageState, found: LineageImage, out: Effects): void {
   // A copy that a flip or a clearing overtook may mix two generations.
   if (found.control !== found.controlAfter) return;
   if (found.control !== l.controlWord) {
-    if (l.held) out.log('error', 'control word was changed by another while the seal lock was held here', { lineage: l.directory });
+    if (l.held)
+      out.log('error', 'control word was changed by another while the seal lock was held here', {
+        lineage: l.directory,
+      });
     const before = l.active;
     adopt(a, l, found.control, found.retired, l.held, out);
     if (found.role === 'active' && l.active !== before && l.phase === 'unlocked') readActive(l, out);
@@ -216,7 +237,11 @@ function answered(a: AgentState, event: EventOf<'published' | 'publish-failed'>,
       if (l.phase === 'confirming') l.phase = 'reading';
     }
     const level = failures === 0 ? 'warn' : 'debug';
-    out.log(level, 'publishing failed: the kernel keeps counting, and the next batch is a keyframe', { lineage: l.directory, code: event.code, reason: event.reason });
+    out.log(level, 'publishing failed: the kernel keeps counting, and the next batch is a keyframe', {
+      lineage: l.directory,
+      code: event.code,
+      reason: event.reason,
+    });
   }
   if (l.last !== 'no') plan(a, l, out);
 }
@@ -245,14 +270,22 @@ function opened(a: AgentState, event: EventOf<'opened'>, out: Effects): void {
     meta = parseLineageMeta(event.metaJson);
   } catch (cause) {
     a.unopened.set(directory, { tries: 1, foreign: true });
-    out.log('warn', 'lineage of a format that this version does not read: left alone', { lineage: directory, reason: describeCause(cause) });
+    out.log('warn', 'lineage of a format that this version does not read: left alone', {
+      lineage: directory,
+      reason: describeCause(cause),
+    });
     out.add({ kind: 'close', directory });
     return;
   }
   a.unopened.delete(directory);
   const l = createLineage(directory, meta, { machine: a.config.machine });
   a.lineages.set(directory, l);
-  out.log('info', 'reading a lineage', { lineage: directory, probe: meta.probe, tables: meta.tables.map((t) => t.name), locked: event.locked });
+  out.log('info', 'reading a lineage', {
+    lineage: directory,
+    probe: meta.probe,
+    tables: meta.tables.map((t) => t.name),
+    locked: event.locked,
+  });
   adopt(a, l, event.control, event.retired, event.locked, out);
   // Of the lineages of one probe all but the newest have ended: the loader attaches one program at a time.
   const same = [...a.lineages.values()].filter((other) => other.meta.probe === meta.probe && !other.gone);
@@ -264,7 +297,11 @@ function openFailed(a: AgentState, event: EventOf<'open-failed'>, out: Effects):
   const tries = (a.unopened.get(event.directory)?.tries ?? 0) + 1;
   a.unopened.set(event.directory, { tries, foreign: false });
   // The loader may be in the middle of making it.
-  out.log(tries === 5 ? 'warn' : 'debug', 'lineage cannot be opened', { lineage: event.directory, reason: event.reason, tries });
+  out.log(tries === 5 ? 'warn' : 'debug', 'lineage cannot be opened', {
+    lineage: event.directory,
+    reason: event.reason,
+    tries,
+  });
 }
 
 function resync(a: AgentState, payload: Uint8Array, out: Effects): void {

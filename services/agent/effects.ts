@@ -47,7 +47,12 @@ export type AgentEvent =
   | { readonly kind: 'tick'; readonly now: Instant }
   | { readonly kind: 'image'; readonly directory: string; readonly image: LineageImage }
   /** An effect on pins threw; the lineage goes on with the next tick. */
-  | { readonly kind: 'pins-failed'; readonly directory: string; readonly effect: AgentEffect['kind']; readonly reason: string }
+  | {
+      readonly kind: 'pins-failed';
+      readonly directory: string;
+      readonly effect: AgentEffect['kind'];
+      readonly reason: string;
+    }
   | { readonly kind: 'published'; readonly token: number }
   | { readonly kind: 'publish-failed'; readonly token: number; readonly code: ErrorCode; readonly reason: string }
   /** Bytes of the messages on the host's resync and durable subjects; decoded, and refused, by the core. */
@@ -60,7 +65,13 @@ export type AgentEvent =
   | { readonly kind: 'control-written'; readonly directory: string; readonly ok: boolean; readonly found: bigint }
   | { readonly kind: 'retired-written'; readonly directory: string }
   | { readonly kind: 'slot-checked'; readonly directory: string; readonly slot: 0 | 1; readonly empty: boolean }
-  | { readonly kind: 'lock'; readonly directory: string; readonly held: boolean; readonly control: bigint; readonly retired: BigUint64Array }
+  | {
+      readonly kind: 'lock';
+      readonly directory: string;
+      readonly held: boolean;
+      readonly control: bigint;
+      readonly retired: BigUint64Array;
+    }
   /** The keeper's answer to `retire`. */
   | { readonly kind: 'retire-answered'; readonly directory: string; readonly ok: boolean; readonly reason: string }
   /** Read and publish a last time, then `stopped`. Ticks go on in between. */
@@ -96,7 +107,19 @@ export type AgentEffect =
   | { readonly kind: 'retire'; readonly directory: string; readonly probe: string; readonly uuid: string }
   | { readonly kind: 'close'; readonly directory: string }
   /** An equation of the counting protocol does not hold: shown, and counted by the aggregator from the same batch. */
-  | { readonly kind: 'alarm'; readonly directory: string; readonly table: string; readonly generation: bigint; readonly seen: bigint; readonly sum: bigint }
-  | { readonly kind: 'log'; readonly level: 'debug' | 'info' | 'warn' | 'error'; readonly fields: Readonly<Record<string, unknown>>; readonly message: string }
+  | {
+      readonly kind: 'alarm';
+      readonly directory: string;
+      readonly table: string;
+      readonly generation: bigint;
+      readonly seen: bigint;
+      readonly sum: bigint;
+    }
+  | {
+      readonly kind: 'log';
+      readonly level: 'debug' | 'info' | 'warn' | 'error';
+      readonly fields: Readonly<Record<string, unknown>>;
+      readonly message: string;
+    }
   /** Nothing is left to do: the process may end. */
   | { readonly kind: 'stopped' };

@@ -51,7 +51,12 @@ export type Phase =
 
 /** In these the active slot waits, so that a generation's final batch goes before the first of the next one. */
 export const holdsActiveReads = (phase: Phase): boolean =>
-  phase === 'flipping' || phase === 'grace' || phase === 'marking' || phase === 'reading' || phase === 'confirming' || phase === 'broken';
+  phase === 'flipping' ||
+  phase === 'grace' ||
+  phase === 'marking' ||
+  phase === 'reading' ||
+  phase === 'confirming' ||
+  phase === 'broken';
 
 /** One generation as read and sent by this process. */
 export interface GenerationRows {
@@ -151,5 +156,7 @@ export function createLineage(directory: string, meta: LineageMeta, context: Dec
 
 /** The generated types say Buffer where the codec takes any bytes. */
 function bytesOfHex(hex: string): LineageRef['uuid'] {
-  return Uint8Array.from({ length: hex.length / 2 }, (_, i) => parseInt(hex.slice(i * 2, i * 2 + 2), 16)) as LineageRef['uuid'];
+  return Uint8Array.from({ length: hex.length / 2 }, (_, i) =>
+    parseInt(hex.slice(i * 2, i * 2 + 2), 16),
+  ) as LineageRef['uuid'];
 }

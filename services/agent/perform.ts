@@ -33,7 +33,14 @@ export function createPinPerformer(tables: PinnedTables, now: () => Instant): Pi
         const pins = tables.open(directory);
         const locked = pins.tryLock();
         opened.set(directory, { pins, images: [] });
-        return { kind: 'opened', directory, metaJson: pins.metaJson, locked, control: pins.readControl(), retired: pins.readRetired() };
+        return {
+          kind: 'opened',
+          directory,
+          metaJson: pins.metaJson,
+          locked,
+          control: pins.readControl(),
+          retired: pins.readRetired(),
+        };
       }
       case 'read':
         return { kind: 'image', directory: effect.directory, image: read(effect, opened.get(effect.directory)!, now) };
@@ -61,7 +68,13 @@ export function createPinPerformer(tables: PinnedTables, now: () => Instant): Pi
       case 'request-lock': {
         const pins = pinsOf(effect.directory);
         const held = pins.tryLock();
-        return { kind: 'lock', directory: effect.directory, held, control: pins.readControl(), retired: pins.readRetired() };
+        return {
+          kind: 'lock',
+          directory: effect.directory,
+          held,
+          control: pins.readControl(),
+          retired: pins.readRetired(),
+        };
       }
       case 'close':
         opened.get(effect.directory)?.pins.close();
@@ -80,7 +93,9 @@ export function createPinPerformer(tables: PinnedTables, now: () => Instant): Pi
         if (!('directory' in effect)) throw cause;
         const { directory, kind } = effect;
         const reason = describeCause(cause);
-        return kind === 'open' ? { kind: 'open-failed', directory, reason } : { kind: 'pins-failed', directory, effect: kind, reason };
+        return kind === 'open'
+          ? { kind: 'open-failed', directory, reason }
+          : { kind: 'pins-failed', directory, effect: kind, reason };
       }
     },
     closeAll() {

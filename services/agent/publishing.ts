@@ -2,7 +2,7 @@
 import { toBigInt } from '../shared/algebra/limbs.ts';
 import type { Definition } from '../shared/contract/columns.ts';
 import { takeImage, foldUnknownRows, sumOfRows, type TableRows } from './kernel/table-rows.ts';
-import { decodeLabels, } from './labels/decoders.ts';
+import { decodeLabels } from './labels/decoders.ts';
 import type { Decoder } from './labels/meaning.ts';
 import { collectChanged, createChangedRows, markSent, type ChangedRows, type SentRows } from './batch/changed-rows.ts';
 import { envelopeBytes, type Envelope } from './batch/compose.ts';
@@ -26,7 +26,12 @@ export function settleSealed(l: LineageState, g: GenerationRows, out: Effects): 
     const { directory } = l;
     const table = rows.schema.name;
     const folded = foldUnknownRows(rows);
-    if (folded > 0) out.log('error', 'sealed rows have no valid key: counted as overflow', { lineage: directory, table, rows: folded });
+    if (folded > 0)
+      out.log('error', 'sealed rows have no valid key: counted as overflow', {
+        lineage: directory,
+        table,
+        rows: folded,
+      });
     const seen = toBigInt(rows.ledger, 0);
     const sum = toBigInt(sumOfRows(rows), 0);
     if (seen !== sum) {
@@ -44,7 +49,14 @@ export function settleSealed(l: LineageState, g: GenerationRows, out: Effects): 
 }
 
 /** Sends what the image changed, or everything for a keyframe; returns the tokens of the messages. */
-export function publishUpdate(a: AgentState, l: LineageState, g: GenerationRows, image: LineageImage, sealed: boolean, out: Effects): number[] {
+export function publishUpdate(
+  a: AgentState,
+  l: LineageState,
+  g: GenerationRows,
+  image: LineageImage,
+  sealed: boolean,
+  out: Effects,
+): number[] {
   const { config } = a;
   const at = image.readAt.boottimeNs;
   const keyframe = sealed || g.keyframeDue || at - g.keyframeAtNs >= config.limits.keyframeEveryNs;
@@ -70,7 +82,9 @@ export function publishUpdate(a: AgentState, l: LineageState, g: GenerationRows,
     readWallNs: image.readAt.wallNs,
     intervalNs: config.intervalNs,
     programs: image.programs.map((p) => (skipsCounted(l, p.program) ? p : { ...p, skipped: undefined })),
-    keyframe: keyframe ? { hostLabels: config.hostLabels, kernelRelease: config.kernelRelease, schemaJson: l.schemaJson } : undefined,
+    keyframe: keyframe
+      ? { hostLabels: config.hostLabels, kernelRelease: config.kernelRelease, schemaJson: l.schemaJson }
+      : undefined,
   };
   const parts = planParts(updates, Math.max(4096, config.limits.batchBytesMax - envelopeBytes(envelope, updates)));
   const tokens = parts.map((part, i) => {
@@ -87,12 +101,18 @@ export function publishUpdate(a: AgentState, l: LineageState, g: GenerationRows,
   return tokens;
 }
 
-function newDefinitions(rows: TableRows, sent: SentRows, changed: ChangedRows, decoders: readonly Decoder[]): Definition[] {
+function newDefinitions(
+  rows: TableRows,
+  sent: SentRows,
+  changed: ChangedRows,
+  decoders: readonly Decoder[],
+): Definition[] {
   const definitions: Definition[] = [];
   const keyBytes = rows.schema.keyWords * 8;
   for (let k = 0; k < changed.count; k++) {
     const id = changed.ids[k]!;
-    if (id !== 0 && sent.defined[id] === 0) definitions.push({ id, labels: decodeLabels(decoders, rows.keys, id * keyBytes) });
+    if (id !== 0 && sent.defined[id] === 0)
+      definitions.push({ id, labels: decodeLabels(decoders, rows.keys, id * keyBytes) });
   }
   return definitions;
 }
@@ -103,4 +123,5 @@ function retiredBefore(l: LineageState, sealed: boolean, table: number): bigint 
 }
 
 /** Where this kind of hook has no counter of skipped runs, a zero would be a claim. */
-const skipsCounted = (l: LineageState, program: string): boolean => l.meta.programs.find((p) => p.name === program)?.skipsCounted ?? false;
+const skipsCounted = (l: LineageState, program: string): boolean =>
+  l.meta.programs.find((p) => p.name === program)?.skipsCounted ?? false;

@@ -18,7 +18,14 @@ const second = 1_000_000_000n;
 const idleCheckNs = 60n * second;
 
 /** Takes the pins as they are. Without the lock nothing follows but reading. */
-export function adopt(a: AgentState, l: LineageState, word: bigint, retired: BigUint64Array, held: boolean, out: Effects): void {
+export function adopt(
+  a: AgentState,
+  l: LineageState,
+  word: bigint,
+  retired: BigUint64Array,
+  held: boolean,
+  out: Effects,
+): void {
   const control = decodeControl(word);
   l.held = held;
   l.controlWord = word;
@@ -27,7 +34,10 @@ export function adopt(a: AgentState, l: LineageState, word: bigint, retired: Big
   l.finalTokens.clear();
   if (!control) {
     l.phase = 'broken';
-    out.log('error', 'control word is none that Muster writes: this lineage is left alone', { lineage: l.directory, word: word.toString(16) });
+    out.log('error', 'control word is none that Muster writes: this lineage is left alone', {
+      lineage: l.directory,
+      word: word.toString(16),
+    });
     return;
   }
   l.control = control;
@@ -38,7 +48,11 @@ export function adopt(a: AgentState, l: LineageState, word: bigint, retired: Big
     return;
   }
   if (control.state !== 'counting') {
-    out.log('info', 'continuing a generation that was being sealed', { lineage: l.directory, state: control.state, generation: String(control.generation - 1n) });
+    out.log('info', 'continuing a generation that was being sealed', {
+      lineage: l.directory,
+      state: control.state,
+      generation: String(control.generation - 1n),
+    });
   }
   switch (control.state) {
     case 'counting':
@@ -68,7 +82,11 @@ function takeRetired(l: LineageState, words: BigUint64Array, out: Effects): void
   const record = readRetiredRecord(words, through < 0n ? 0n : through, l.meta.tables.length);
   l.retiredWords = words;
   if (record) l.retiredSeen = record;
-  else out.log('error', 'retired sums are missing from the control map', { lineage: l.directory, generation: String(through) });
+  else
+    out.log('error', 'retired sums are missing from the control map', {
+      lineage: l.directory,
+      generation: String(through),
+    });
 }
 
 /** Ends the active generation if there is a reason to, after an image of it was sent. */
@@ -132,7 +150,10 @@ export function controlWritten(a: AgentState, l: LineageState, out: Effects): vo
     case 'reopening':
       become({ slot, state: 'counting', generation });
       l.phase = 'ready';
-      out.log('info', 'generation is durable and its slot empty again', { lineage: l.directory, generation: String(generation - 1n) });
+      out.log('info', 'generation is durable and its slot empty again', {
+        lineage: l.directory,
+        generation: String(generation - 1n),
+      });
       return;
     default:
       return;
@@ -151,7 +172,12 @@ export function readSealed(a: AgentState, l: LineageState, out: Effects): void {
   if (l.readPending || !mayPublish(l.inFlight, a.config.limits.unconfirmedMax, a.now.boottimeNs)) return;
   l.readPending = true;
   l.sealed ??= createGeneration(l.control.generation - 1n, l.meta);
-  out.add({ kind: 'read', directory: l.directory, role: 'sealed', keysFrom: l.sealed.tables.map((rows) => rows.firstUnknown) });
+  out.add({
+    kind: 'read',
+    directory: l.directory,
+    role: 'sealed',
+    keysFrom: l.sealed.tables.map((rows) => rows.firstUnknown),
+  });
 }
 
 /** The final image: checked, and published whole. */
@@ -204,7 +230,10 @@ export function slotChecked(l: LineageState, slot: 0 | 1, empty: boolean, out: E
   if (l.phase === 'checking') {
     l.phase = empty ? 'ready' : 'blocked';
     if (!empty) {
-      out.log('error', 'the idle slot holds counts that no generation claims: no generation is sealed any more', { lineage: l.directory, slot });
+      out.log('error', 'the idle slot holds counts that no generation claims: no generation is sealed any more', {
+        lineage: l.directory,
+        slot,
+      });
     }
   } else if (l.phase === 'clearing') {
     if (empty) {

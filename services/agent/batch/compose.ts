@@ -16,7 +16,13 @@ export interface Envelope {
   readonly intervalNs: bigint;
   readonly programs: readonly ProgramAccount[];
   /** Present in keyframes. */
-  readonly keyframe: { readonly hostLabels: Readonly<Record<string, string>>; readonly kernelRelease: string; readonly schemaJson: string } | undefined;
+  readonly keyframe:
+    | {
+        readonly hostLabels: Readonly<Record<string, string>>;
+        readonly kernelRelease: string;
+        readonly schemaJson: string;
+      }
+    | undefined;
 }
 
 /** Upper bound of an envelope's bytes, column blocks excluded. */
@@ -34,7 +40,14 @@ export function envelopeBytes(envelope: Envelope, updates: readonly TableUpdate[
 }
 
 /** Encodes parts one by one, into arrays that are kept between calls. */
-export function createComposer(): (envelope: Envelope, updates: readonly TableUpdate[], part: Part, number: number, of: number, sequence: bigint) => Uint8Array {
+export function createComposer(): (
+  envelope: Envelope,
+  updates: readonly TableUpdate[],
+  part: Part,
+  number: number,
+  of: number,
+  sequence: bigint,
+) => Uint8Array {
   const columns: Columns = emptyColumns();
   return (envelope, updates, part, number, of, sequence) => {
     const batch: Batch = {
@@ -58,7 +71,12 @@ export function createComposer(): (envelope: Envelope, updates: readonly TableUp
         retiredSeen: update.retiredSeen,
         columns: asBuffer(fillColumns(columns, update, part.from[t]!, part.to[t]!)),
       })),
-      programs: envelope.programs.map((p) => ({ program: p.program, skipped: p.skipped, runs: p.runs, runTimeNs: p.runTimeNs })),
+      programs: envelope.programs.map((p) => ({
+        program: p.program,
+        skipped: p.skipped,
+        runs: p.runs,
+        runTimeNs: p.runTimeNs,
+      })),
       schemaJson: envelope.keyframe?.schemaJson ?? '',
       checksum: 0,
       synthetic: false,

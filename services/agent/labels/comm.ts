@@ -24,7 +24,7 @@ export const comm: Meaning =
 /** The rest of a name from the first byte that needs a closer look. */
 function escaped(bytes: Uint8Array, from: number): string {
   let text = '';
-  for (let i = from; i < bytes.length && bytes[i] !== 0; ) {
+  for (let i = from; i < bytes.length && bytes[i] !== 0;) {
     const b = bytes[i]!;
     const length = b < 0x80 ? 1 : b >= 0xf0 ? 4 : b >= 0xe0 ? 3 : 2;
     const char = b === 0x5c ? '\\\\' : decode(bytes.subarray(i, i + length));

@@ -24,6 +24,10 @@ const hexadecimal =
   (offset: number, size: number): ReturnType<Meaning> =>
   (keys, at) => {
     let text = '0x';
-    for (let i = size - 1; i >= 0; i--) text += keys.getUint8(at + offset + i).toString(16).padStart(2, '0');
+    for (let i = size - 1; i >= 0; i--)
+      text += keys
+        .getUint8(at + offset + i)
+        .toString(16)
+        .padStart(2, '0');
     return text;
   };

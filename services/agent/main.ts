@@ -1,0 +1,97 @@
+/** The agent's process: settings, everything loaded, privileges dropped, then pins and network. */
+import { randomBytes } from 'node:crypto';
+import { hostname, machine, release } from 'node:os';
+import process from 'node:process';
+import { boottimeNs, wallNs } from '../shared/adapters/libc.ts';
+import { createPinnedTables } from '../shared/adapters/libbpf-pinned-tables.ts';
+import { createNatsAgentBus } from '../shared/adapters/nats-agent-bus.ts';
+import { createLog } from '../shared/adapters/pino-log.ts';
+import { durableSubject, resyncSubject } from '../shared/contract/subjects.ts';
+import { MusterError, describeCause } from '../shared/runtime/errors.ts';
+import { describeSettings, resolveSettings } from '../shared/runtime/settings.ts';
+import { createAgent, step } from './agent.ts';
+import { defaultLimits } from './config.ts';
+import { createPinPerformer } from './perform.ts';
+import { agentSettings } from './settings.ts';
+import { drive } from './adapters/drive.ts';
+import { createKeeperClient } from './adapters/keeper-client.ts';
+import { describePrivileges, dropPrivileges, readPrivileges } from './adapters/privileges.ts';
+
+/** Longest time for the last read to be confirmed. */
+const stopBoundMs = 5000;
+
+async function main(): Promise<void> {
+  const settings = agentSettings(hostname());
+  const { values } = resolveSettings(settings, { argv: process.argv.slice(2), env: process.env });
+  if (values.help) {
+    process.stdout.write(
+      `usage: agent [flags]\n\nReads pinned tables and publishes what they count.\n\n${describeSettings(settings)}\n`,
+    );
+    return;
+  }
+  const log = createLog(values.logLevel, { role: 'agent', host: values.host });
+  // libbpf and the foreign function interface are loaded here, while files can still be read.
+  const tables = createPinnedTables(values.pinRoot);
+  const now = (): { boottimeNs: bigint; wallNs: bigint } => ({ boottimeNs: boottimeNs(), wallNs: wallNs() });
+  now();
+  const privileges = values.uid === undefined ? readPrivileges() : dropPrivileges(values.uid, values.gid ?? values.uid);
+  const capabilities = describePrivileges(privileges);
+  if (capabilities !== 'none') log.warn({ capabilities }, 'this process could run with less');
+
+  const bus = createNatsAgentBus({ address: values.nats, name: `muster-agent ${values.host}`, log });
+  const core = createAgent({
+    host: values.host,
+    hostLabels: values.label,
+    kernelRelease: release(),
+    machine: machine(),
+    startId: randomBytes(8).toString('hex'),
+    intervalNs: BigInt(values.interval) * 1_000_000n,
+    limits: defaultLimits,
+  });
+  const performer = createPinPerformer(tables, now);
+  const driver = drive({
+    step: (event) => step(core, event),
+    performer,
+    tables,
+    bus,
+    keeper: createKeeperClient(values.socket),
+    log,
+    now,
+    intervalMs: values.interval,
+    subjects: { resync: resyncSubject(values.host), durable: durableSubject(values.host) },
+  });
+
+  let ending = false;
+  const stop = async (why: string): Promise<void> => {
+    if (ending) return;
+    ending = true;
+    log.info({ why }, 'stopping: last read');
+    const how = await driver.stop(stopBoundMs);
+    if (how === 'timeout') log.warn({}, 'the last read was not confirmed; the pins keep what it held');
+    await bus.close();
+    performer.closeAll();
+    process.exit(0);
+  };
+  process.on('SIGTERM', () => void stop('SIGTERM'));
+  process.on('SIGINT', () => void stop('SIGINT'));
+  if (process.env['MUSTER_STDIN_LIFELINE'] === '1') {
+    process.stdin.on('end', () => void stop('parent ended'));
+    process.stdin.on('error', () => void stop('parent ended'));
+    process.stdin.resume();
+  }
+  bus.ready.catch(fail);
+  process.stdout.write(
+    `${JSON.stringify({ ready: 'agent', host: values.host, pid: process.pid, uid: process.getuid!(), capabilities, lineages: core.lineages.size })}\n`,
+  );
+}
+
+function fail(cause: unknown): never {
+  if (cause instanceof MusterError) {
+    process.stderr.write(`${cause.threeLines}\n`);
+    process.exit(cause.code === 'config/invalid' ? 2 : 1);
+  }
+  process.stderr.write(`${cause instanceof Error ? cause.stack : describeCause(cause)}\n`);
+  process.exit(1);
+}
+
+main().catch(fail);
