@@ -1,0 +1,123 @@
+/**
+ * The tables that simulated kernels count in, and the keys that occur in them: their bytes as the kernel has them, and
+ * the text that a right answer shows. Made once; seeds share it.
+ */
+import { keyMark } from '../../services/shared/contract/key-mark.ts';
+import { callerLabels, schemaHash, type TableSchema } from '../../services/shared/contract/lineage.ts';
+
+export interface KeyCatalogue {
+  readonly count: number;
+  /** Mark and words of each key, as they stand in the keys map. */
+  readonly entries: readonly Uint8Array[];
+  /** What the series is called: the callers' labels, joined. Keys that decode alike share it. */
+  readonly series: readonly string[];
+  /** Of a histogram: the bucket of each key; 0 for a counter. */
+  readonly buckets: readonly number[];
+}
+
+export interface ProbeModel {
+  readonly probe: string;
+  readonly tables: readonly TableSchema[];
+  readonly schemaHash: string;
+  readonly keys: readonly KeyCatalogue[];
+}
+
+export const seriesOf = (labels: readonly string[]): string => labels.join('|');
+
+const comms = ['nginx', 'bash', 'worker', 'db', 'cron', 'sshd'];
+
+function entry(words: readonly bigint[]): Uint8Array {
+  const bytes = new Uint8Array(8 * (1 + words.length));
+  const view = new DataView(bytes.buffer);
+  words.forEach((w, i) => view.setBigUint64(8 + i * 8, w, true));
+  view.setBigUint64(0, keyMark(view, 8, words.length), true);
+  return bytes;
+}
+
+function commWords(comm: string): bigint[] {
+  const bytes = new Uint8Array(16);
+  new TextEncoder().encodeInto(comm, bytes);
+  const view = new DataView(bytes.buffer);
+  return [view.getBigUint64(0, true), view.getBigUint64(8, true)];
+}
+
+/** Key = a number and a comm. */
+function counterModel(rows: number): ProbeModel {
+  const table: TableSchema = {
+    name: 'calls',
+    kind: 'counter',
+    unit: 'calls',
+    help: 'calls counted',
+    rows,
+    hints: 16,
+    keyWords: 3,
+    valueCount: 1,
+    labels: [
+      { name: 'number', meaning: 'u64', offset: 0, size: 8 },
+      { name: 'comm', meaning: 'comm', offset: 8, size: 16 },
+    ],
+  };
+  const all = comms.flatMap((comm) => [0, 1, 39, 1000].map((number) => ({ comm, number })));
+  return {
+    probe: 'calls',
+    tables: [table],
+    schemaHash: schemaHash([table]).toString(16).padStart(16, '0'),
+    keys: [
+      {
+        count: all.length,
+        entries: all.map(({ comm, number }) => entry([BigInt(number), ...commWords(comm)])),
+        series: all.map(({ comm, number }) => seriesOf([`${number}`, comm])),
+        buckets: all.map(() => 0),
+      },
+    ],
+  };
+}
+
+/** Key = a comm and a bucket; and a second table, so that a batch has two blocks. */
+function histogramModel(rows: number): ProbeModel {
+  const waits: TableSchema = {
+    name: 'waits',
+    kind: 'histogram',
+    unit: 'ns',
+    help: 'time waited',
+    rows,
+    hints: 16,
+    keyWords: 3,
+    valueCount: 2,
+    labels: [
+      { name: 'comm', meaning: 'comm', offset: 0, size: 16 },
+      { name: 'bucket', meaning: 'bucket', offset: 16, size: 8 },
+    ],
+  };
+  const wakes: TableSchema = { ...waits, name: 'wakes', kind: 'counter', unit: 'wakes', help: 'wake-ups', keyWords: 2, valueCount: 1, labels: [waits.labels[0]!] };
+  const buckets = [3, 9, 40, 200];
+  const both = comms.flatMap((comm) => buckets.map((bucket) => ({ comm, bucket })));
+  return {
+    probe: 'waits',
+    tables: [waits, wakes],
+    schemaHash: schemaHash([waits, wakes]).toString(16).padStart(16, '0'),
+    keys: [
+      {
+        count: both.length,
+        entries: both.map(({ comm, bucket }) => entry([...commWords(comm), BigInt(bucket)])),
+        series: both.map(({ comm, bucket }) => seriesOf([comm, `${bucket}`])),
+        buckets: both.map(({ bucket }) => bucket),
+      },
+      {
+        count: comms.length,
+        entries: comms.map((comm) => entry(commWords(comm))),
+        series: comms.map((comm) => comm),
+        buckets: comms.map(() => 0),
+      },
+    ],
+  };
+}
+
+/** Small tables fill up and overflow; large ones never do. */
+export const models = {
+  calls: [8, 16, 32].map(counterModel),
+  waits: [8, 32].map(histogramModel),
+} as const;
+
+/** Labels of a table as a caller sees them, the bucket put back at the end for a histogram. */
+export const labelNames = (table: TableSchema): string[] => callerLabels(table).map((l) => l.name);

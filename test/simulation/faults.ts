@@ -1,0 +1,273 @@
+/**
+ * Everything that can go wrong, by name. A fault acts on the world at its time and, where it lasts, ends by itself;
+ * `heal` ends what is left when the run settles. Returns false where there was nothing to harm.
+ */
+import { flipped, type Machine, type World } from './world.ts';
+import type { SimLineage } from './pins.ts';
+
+type Fault = (world: World) => boolean;
+
+const machine = (w: World): Machine => w.random.pick(w.machines);
+const seconds = (w: World, low: number, high: number): number => w.random.between(low * 1000, high * 1000) * 1000;
+
+/** Sets something for a while. */
+function during(w: World, us: number, begin: () => void, end: () => void): boolean {
+  begin();
+  w.queue.after(us, () => {
+    if (!w.healing) end();
+  });
+  return true;
+}
+
+function killAgents(w: World, m: Machine): void {
+  for (const agent of m.agents) agent.kill();
+  m.agents = [];
+}
+
+function restartAgent(w: World, m: Machine, us: number): void {
+  w.queue.after(us, () => {
+    m.agents = m.agents.filter((a) => !a.dead);
+    if (m.agents.length === 0) w.startAgent(m);
+  });
+}
+
+const attached = (m: Machine): SimLineage[] => [...m.host.lineages.values()].filter((l) => l.attached);
+
+function linkFault(set: (m: Machine) => void): Fault {
+  return (w) => {
+    const m = machine(w);
+    return during(
+      w,
+      seconds(w, 2, 12),
+      () => set(m),
+      () => Object.assign(m.link, { down: false, drop: 0, duplicate: 0, corrupt: 0, lostAck: 0, delayUs: 0 }),
+    );
+  };
+}
+
+const faults = {
+  'agent killed': (w) => {
+    const m = machine(w);
+    killAgents(w, m);
+    restartAgent(w, m, seconds(w, 0, 6));
+    return true;
+  },
+  'agent killed at a call': (w) => {
+    const m = machine(w);
+    for (const agent of m.agents) agent.callsLeft = w.random.between(1, 120);
+    for (let s = 2; s < 10; s += 2) restartAgent(w, m, s * 1_000_000);
+    return m.agents.length > 0;
+  },
+  'agent paused': (w) => {
+    const agent = machine(w).agents[0];
+    if (!agent || agent.dead) return false;
+    w.pauseSoon = agent;
+    return true;
+  },
+  'second agent on the same pins': (w) => {
+    const m = machine(w);
+    const second = w.startAgent(m);
+    w.queue.after(seconds(w, 3, 20), () => {
+      // Either may go first.
+      const victim = w.random.chance(0.5) ? m.agents[0] : second;
+      victim?.kill();
+      restartAgent(w, m, 500_000);
+    });
+    return true;
+  },
+  'pin calls fail': (w) => {
+    const m = machine(w);
+    for (const agent of m.agents) agent.failingCalls = w.random.between(1, 6);
+    return m.agents.length > 0;
+  },
+  'clear leaves something': (w) => {
+    machine(w).host.pinFaults.clearLeaves = w.random.between(1, 4);
+    return true;
+  },
+  'slow programs': (w) => {
+    const { host } = machine(w);
+    return during(
+      w,
+      seconds(w, 3, 15),
+      () => (host.slownessUs = 400_000),
+      () => (host.slownessUs = 3_000),
+    );
+  },
+  'host rebooted': (w) => {
+    const m = machine(w);
+    killAgents(w, m);
+    m.host.reboot();
+    restartAgent(w, m, seconds(w, 1, 5));
+    return true;
+  },
+  'pins removed': (w) => {
+    const m = machine(w);
+    const lineages = attached(m);
+    if (lineages.length === 0) return false;
+    if (w.random.chance(0.5)) {
+      killAgents(w, m);
+      restartAgent(w, m, seconds(w, 0, 4));
+    }
+    m.host.removePins(w.random.pick(lineages).directory);
+    return true;
+  },
+  'program upgraded': (w) => {
+    const m = machine(w);
+    const lineages = attached(m);
+    if (lineages.length === 0) return false;
+    m.host.upgrade(w.random.pick(lineages).directory);
+    return true;
+  },
+  'host clock stepped': (w) => {
+    machine(w).host.wallOffsetUs += w.random.pick([-86_400, -60, 60, 86_400, 31_536_000]) * 1_000_000;
+    return true;
+  },
+  'aggregator clock stepped': (w) => {
+    w.aggregatorWallOffsetUs += w.random.pick([-3_600, -20, 20, 3_600]) * 1_000_000;
+    return true;
+  },
+  'network down': linkFault((m) => (m.link.down = true)),
+  'messages dropped': linkFault((m) => (m.link.drop = 0.4)),
+  'messages duplicated': linkFault((m) => (m.link.duplicate = 0.6)),
+  'messages delayed': linkFault((m) => (m.link.delayUs = 4_000_000)),
+  'messages corrupted': linkFault((m) => (m.link.corrupt = 0.4)),
+  'acks lost': linkFault((m) => (m.link.lostAck = 0.5)),
+  'deliveries reordered': (w) =>
+    during(
+      w,
+      seconds(w, 3, 15),
+      () => (w.reorder = true),
+      () => (w.reorder = false),
+    ),
+  'aggregator told nobody': (w) =>
+    during(
+      w,
+      seconds(w, 5, 15),
+      () => (w.tellDrop = 0.9),
+      () => (w.tellDrop = 0),
+    ),
+  'aggregator killed': (w) => {
+    const victim = w.aggregators[0];
+    victim?.crash('killed');
+    return victim !== undefined;
+  },
+  'aggregator killed at an effect': (w) => {
+    const victim = w.aggregators[0];
+    if (!victim) return false;
+    victim.effectsLeft = w.random.between(1, 25);
+    return true;
+  },
+  'aggregator paused': (w) => {
+    const victim = w.aggregators.find((a) => !a.paused);
+    if (!victim) return false;
+    victim.pause(seconds(w, 2, 15));
+    w.startAggregator();
+    return true;
+  },
+  'bus unreachable': (w) =>
+    during(
+      w,
+      seconds(w, 2, 12),
+      () => {
+        w.busDown = true;
+        for (const m of w.machines) m.link.down = true;
+      },
+      () => {
+        w.busDown = false;
+        for (const m of w.machines) m.link.down = false;
+      },
+    ),
+  'store unreachable': (w) =>
+    during(
+      w,
+      seconds(w, 2, 12),
+      () => (w.storeDown = true),
+      () => (w.storeDown = false),
+    ),
+  'commit reply lost': (w) =>
+    during(
+      w,
+      seconds(w, 3, 10),
+      () => (w.lostReply = 0.7),
+      () => (w.lostReply = 0),
+    ),
+  'commit late': (w) =>
+    during(
+      w,
+      seconds(w, 3, 10),
+      () => (w.lateCommit = 0.6),
+      () => (w.lateCommit = 0),
+    ),
+  'stream purged': (w) => {
+    w.stream.purge();
+    return true;
+  },
+  'stream made anew': (w) => {
+    w.stream.recreate();
+    return true;
+  },
+  'bus restarted': (w) => {
+    w.stream.restart();
+    return true;
+  },
+  'stream full': (w) =>
+    during(
+      w,
+      seconds(w, 4, 12),
+      () => (w.stream.messagesMax = 0),
+      () => (w.stream.messagesMax = 400),
+    ),
+  'stored message lost': (w) => {
+    const all = w.stream.all();
+    for (const m of all) if (w.random.chance(0.5)) w.stream.drop(m);
+    return all.length > 0;
+  },
+  'stored message flipped': (w) => {
+    const all = w.stream.all();
+    for (const m of all) if (w.random.chance(0.5)) m.payload = flipped(m.payload, w.random);
+    return all.length > 0;
+  },
+  'checkpoint flipped': (w) => {
+    const partition = w.random.pick(w.partitions);
+    const name = w.store.damage(partition, (count) => w.random.below(count));
+    if (name === undefined) return false;
+    w.trace(`flipped ${name} of ${partition}`);
+    // Nobody notices before it is read again.
+    for (const a of w.aggregators) a.crash('killed after damage');
+    return true;
+  },
+  'store rolled back': (w) => {
+    w.store.dump();
+    w.queue.after(seconds(w, 3, 20), () => {
+      if (w.healing) return;
+      w.trace('store rolls back');
+      w.store.rollBack();
+    });
+    return true;
+  },
+  'store flushed': (w) => {
+    w.store.flush();
+    return true;
+  },
+} satisfies Record<string, Fault>;
+
+export type FaultKind = keyof typeof faults;
+export const faultKinds = Object.keys(faults) as FaultKind[];
+export const inflict = (kind: FaultKind, world: World): boolean => faults[kind](world);
+
+/** Everything that lasts ends: what the world is when its counts must be exact. */
+export function heal(w: World): void {
+  w.healing = true;
+  for (const m of w.machines) {
+    Object.assign(m.link, { down: false, drop: 0, duplicate: 0, corrupt: 0, lostAck: 0, delayUs: 0 });
+    m.host.slownessUs = 3_000;
+    m.host.pinFaults.clearLeaves = 0;
+    for (const agent of m.agents) agent.failingCalls = 0;
+    restartAgent(w, m, 1_000_000);
+  }
+  Object.assign(w, { busDown: false, storeDown: false, lostReply: 0, lateCommit: 0, reorder: false, tellDrop: 0 });
+  w.stream.messagesMax = 400;
+  w.queue.after(2_500_000, () => {
+    if (w.aggregators.every((a) => a.dead || a.paused)) w.startAggregator();
+  });
+}

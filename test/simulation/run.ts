@@ -1,0 +1,70 @@
+/** Runs one plan: a hostile while, then peace until everything that can arrive has arrived, then the recount. */
+import { heal, inflict, type FaultKind } from './faults.ts';
+import { checkSettled, Watch } from './oracle.ts';
+import { planOf, type Plan } from './plan.ts';
+import { World } from './world.ts';
+
+export interface RunResult {
+  readonly plan: Plan;
+  /** Complaints; empty: every event was accounted for. */
+  readonly wrong: readonly string[];
+  /** Faults that found something to harm. */
+  readonly inflicted: readonly FaultKind[];
+  readonly batches: number;
+  readonly commits: number;
+}
+
+const settleUs = 30_000_000;
+const storeFaults: ReadonlySet<FaultKind> = new Set(['store rolled back', 'store flushed', 'checkpoint flipped']);
+const dateFaults: ReadonlySet<FaultKind> = new Set([...storeFaults, 'host clock stepped', 'aggregator clock stepped']);
+/** Said on purpose where a fault caused it. */
+const expectedAlarm = /the newest checkpoint is damaged/;
+
+export function runPlan(plan: Plan, trace?: (line: string) => void): RunResult {
+  const world = new World(plan, trace);
+  const watch = new Watch(world);
+  const wrong: string[] = [];
+  const inflicted: FaultKind[] = [];
+  const crash = (error: unknown): void => void wrong.push(`crashed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+  const look = (): void => {
+    for (const what of watch.look()) if (wrong.length < 20) wrong.push(`at ${world.queue.nowUs / 1e6} s: ${what}`);
+  };
+  for (const { atUs, kind } of plan.faults) {
+    world.queue.at(atUs, () => {
+      if (!inflictedStoreFault()) look();
+      world.trace(`FAULT ${kind}`);
+      if (inflict(kind, world)) inflicted.push(kind);
+    });
+  }
+  const inflictedStoreFault = (): boolean => inflicted.some((kind) => storeFaults.has(kind));
+  try {
+    world.queue.runUntil(plan.activeUs);
+    world.trace('peace');
+    world.generating = false;
+    heal(world);
+    world.queue.runUntil(plan.activeUs + settleUs);
+    if (!inflictedStoreFault()) look();
+    wrong.push(
+      ...checkSettled(world, {
+        storeFaults: inflictedStoreFault(),
+        datesFaults: inflicted.some((kind) => dateFaults.has(kind)),
+      }),
+    );
+  } catch (error) {
+    crash(error);
+  }
+  wrong.push(...world.alarms.filter((a) => !expectedAlarm.test(a)).map((a) => `alarm: ${a}`));
+  return { plan, wrong, inflicted, batches: world.batches, commits: world.store.commits };
+}
+
+export const runSeed = (seed: bigint, trace?: (line: string) => void): RunResult => runPlan(planOf(seed), trace);
+
+/** The plan with as few faults as still go wrong, found by leaving out one after another. */
+export function minimise(plan: Plan): Plan {
+  let smallest = plan;
+  for (let i = plan.faults.length - 1; i >= 0; i--) {
+    const fewer = { ...smallest, faults: smallest.faults.filter((f) => f !== plan.faults[i]) };
+    if (runPlan(fewer).wrong.length > 0) smallest = fewer;
+  }
+  return smallest;
+}

@@ -1,0 +1,114 @@
+/**
+ * The checkpoint store, synchronous: compare-and-set on version and commit id, the newest checkpoint and the one
+ * before it, a digest beside each blob. Blobs can be damaged, the whole store rolled back or flushed.
+ */
+import { blobDigest } from '../../services/shared/contract/checkpoint-codec.ts';
+import type { CheckpointView, CommitOutcome, CommitRequest, LoadedCheckpoint, StoredHead } from '../../services/shared/runtime/ports/checkpoint-store.ts';
+
+interface StoredBlob {
+  readonly bytes: Uint8Array;
+  readonly digest: string;
+}
+
+interface Stored {
+  readonly head: StoredHead;
+  readonly blobs: ReadonlyMap<string, StoredBlob>;
+}
+
+interface PartitionStore {
+  readonly current: Stored;
+  readonly previous: Stored | undefined;
+}
+
+const sound = (b: StoredBlob): boolean => blobDigest(b.bytes) === b.digest;
+
+export class SimStore {
+  private partitions = new Map<number, PartitionStore>();
+  private dumps: Map<number, PartitionStore>[] = [];
+  commits = 0;
+
+  commit(request: CommitRequest): CommitOutcome {
+    const stored = this.partitions.get(request.partition);
+    const found = stored && { version: stored.current.head.version, commitId: stored.current.head.commitId };
+    if (found?.version !== request.expected?.version || found?.commitId !== request.expected?.commitId) return { kind: 'conflict', found };
+    const blobs = new Map(stored?.current.blobs);
+    for (const name of request.drop) blobs.delete(name);
+    for (const [name, bytes] of request.put) blobs.set(name, { bytes: bytes.slice(), digest: blobDigest(bytes) });
+    this.partitions.set(request.partition, { current: { head: request.next, blobs }, previous: stored?.current });
+    this.commits++;
+    return { kind: 'committed' };
+  }
+
+  /** What a writer reads after a lost reply. */
+  head(partition: number): StoredHead | undefined {
+    return this.partitions.get(partition)?.current.head;
+  }
+
+  load(partition: number, wanted: (name: string) => boolean): LoadedCheckpoint | undefined {
+    const stored = this.partitions.get(partition);
+    if (!stored) return undefined;
+    const { current, previous } = stored;
+    const intact = [...current.blobs].every(([name, b]) => !wanted(name) || sound(b));
+    if (intact || !previous) return loaded(current, false, wanted);
+    // The damaged one is given up: what is loaded is again the newest.
+    this.partitions.set(partition, { current: previous, previous: undefined });
+    return loaded(previous, true, wanted);
+  }
+
+  view(partition: number): CheckpointView | undefined {
+    const stored = this.partitions.get(partition);
+    if (!stored) return undefined;
+    const names = new Map([...stored.current.blobs].map(([name, b]) => [name, { digest: b.digest, bytes: b.bytes.length }]));
+    return { partition, head: stored.current.head, names };
+  }
+
+  blob(partition: number, name: string): Uint8Array | undefined {
+    const blob = this.partitions.get(partition)?.current.blobs.get(name);
+    return blob && sound(blob) ? blob.bytes : undefined;
+  }
+
+  /** Keeps what is there now, for a later roll-back. */
+  dump(): void {
+    this.dumps.push(new Map(this.partitions));
+  }
+
+  /** Restores an older dump; false when there is none. */
+  rollBack(): boolean {
+    const dump = this.dumps.pop();
+    if (dump) this.partitions = new Map(dump);
+    return dump !== undefined;
+  }
+
+  flush(): void {
+    this.partitions = new Map();
+  }
+
+  /** Flips one bit of one blob of the newest checkpoint; false when there is none. */
+  damage(partition: number, pick: (count: number) => number): string | undefined {
+    const stored = this.partitions.get(partition);
+    const names = stored ? [...stored.current.blobs.keys()].filter((n) => stored.current.blobs.get(n)!.bytes.length > 0) : [];
+    if (!stored || names.length === 0) return undefined;
+    const name = names[pick(names.length)]!;
+    const blob = stored.current.blobs.get(name)!;
+    const bytes = blob.bytes.slice();
+    bytes[pick(bytes.length)]! ^= 1 << pick(8);
+    const blobs = new Map(stored.current.blobs).set(name, { bytes, digest: blob.digest });
+    this.partitions.set(partition, { ...stored, current: { head: stored.current.head, blobs } });
+    return name;
+  }
+
+  get partitionNumbers(): number[] {
+    return [...this.partitions.keys()];
+  }
+}
+
+function loaded(from: Stored, fellBack: boolean, wanted: (name: string) => boolean): LoadedCheckpoint {
+  const blobs = new Map<string, Uint8Array>();
+  const damaged: string[] = [];
+  for (const [name, b] of from.blobs) {
+    if (!wanted(name)) continue;
+    if (sound(b)) blobs.set(name, b.bytes);
+    else damaged.push(name);
+  }
+  return { head: from.head, blobs, names: [...from.blobs.keys()].filter((n) => !damaged.includes(n)), fellBack, damaged };
+}
