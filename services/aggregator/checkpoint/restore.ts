@@ -21,8 +21,8 @@ const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
 
 /** Fills an empty state. */
 export function restore(state: MergeState, loaded: LoadedCheckpoint, effects: MergeEffect[]): void {
-  const parsed = [...loaded.blobs].map(([name, blob]) => ({ name: parseBlobName(name), blob }));
-  const damaged = loaded.damaged.map(parseBlobName);
+  const parsed = [...loaded.blobs].flatMap(([text, blob]) => readable(text).map((name) => ({ name, blob })));
+  const damaged = loaded.damaged.flatMap(readable);
   const pages: { series: { name: Extract<BlobName, { kind: 'series' }>; blob: Uint8Array }[] } = { series: [] };
   for (const { name, blob } of parsed) {
     if (name.kind === 'host') state.hosts.set(name.host, restoreHost(decodeHost(blob)));
@@ -42,7 +42,7 @@ export function restore(state: MergeState, loaded: LoadedCheckpoint, effects: Me
     if (name.kind === 'base') state.hosts.get(name.host)?.tables.get(name.table)?.base.restore(decodeBase(blob));
     else if (name.kind === 'last') rowsOf(state, name)?.restore(decodeLast(blob));
   }
-  for (const name of [...loaded.names, ...loaded.damaged].map(parseBlobName)) {
+  for (const name of [...loaded.names, ...loaded.damaged].flatMap(readable)) {
     if (name.kind !== 'window') continue;
     let byTable = state.windows.parts.get(name.startMs);
     if (!byTable) state.windows.parts.set(name.startMs, (byTable = new Map()));
@@ -50,6 +50,15 @@ export function restore(state: MergeState, loaded: LoadedCheckpoint, effects: Me
   }
   for (const name of damaged) repair(state, name, loaded, effects);
   for (const name of loaded.damaged) state.drops.add(name);
+}
+
+/** A damaged name says nothing; it is dropped with the rest. */
+function readable(name: string): BlobName[] {
+  try {
+    return [parseBlobName(name)];
+  } catch {
+    return [];
+  }
 }
 
 function rowsOf(state: MergeState, name: Extract<BlobName, { kind: 'last' }>): RowTable | undefined {
@@ -76,6 +85,7 @@ function restoreHost(record: HostRecord): HostState {
     unknown: record.unknown,
     changed: false,
     resyncMs: -1e15,
+    sequence: 0n,
   };
   for (const l of record.lineages) host.lineages.push(restoreLineage(host, l));
   return host;
@@ -172,8 +182,8 @@ function repair(state: MergeState, name: BlobName, loaded: LoadedCheckpoint, eff
   effects.push({ kind: 'alarm', fields: { host: name.host, blob: name.kind }, message: 'a blob of the checkpoint is damaged beyond its predecessor' });
   if (name.kind === 'host') {
     for (const other of loaded.names) {
-      const o = parseBlobName(other);
-      if ((o.kind === 'series' || o.kind === 'base' || o.kind === 'last') && o.host === name.host) state.drops.add(other);
+      const o = readable(other)[0];
+      if ((o?.kind === 'series' || o?.kind === 'base' || o?.kind === 'last') && o.host === name.host) state.drops.add(other);
     }
     return;
   }
@@ -203,7 +213,7 @@ function repair(state: MergeState, name: BlobName, loaded: LoadedCheckpoint, eff
   const fresh = new SeriesIndex(table.index.labelCount);
   host.tables.set(name.table, { ...table, index: fresh, base: new SumTable(table.base.valueCount), baseChanged: false, seriesWritten: 0 });
   for (const other of loaded.names) {
-    const o = parseBlobName(other);
-    if ((o.kind === 'series' || o.kind === 'base' || o.kind === 'last') && o.host === name.host && o.table === name.table) state.drops.add(other);
+    const o = readable(other)[0];
+    if ((o?.kind === 'series' || o?.kind === 'base' || o?.kind === 'last') && o.host === name.host && o.table === name.table) state.drops.add(other);
   }
 }

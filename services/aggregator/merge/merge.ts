@@ -45,6 +45,7 @@ export const createHost = (host: string): HostState => ({
   unknown: [],
   changed: false,
   resyncMs: -1e15,
+  sequence: 0n,
 });
 
 export const findLineage = (state: MergeState, host: string, key: string): LineageState | undefined =>
@@ -94,6 +95,9 @@ export function merge(state: MergeState, checked: CheckedBatch, nowMs: number, s
   if (lineage.status === 'live') describeHost(host, batch);
   const dated = datedMs(batch.readWallNs, storedMs);
   noteSkew(host, dated.skewMs, effects);
+  // A message that was acknowledged to the agent and lost since (a purged or damaged stream) leaves a gap.
+  if (host.sequence > 0n && batch.sequence > host.sequence + 1n) askResync(host, `batch ${host.sequence + 1n} is missing`, '', nowMs, effects);
+  if (batch.sequence > host.sequence || batch.sequence === 1n) host.sequence = batch.sequence;
   host.mergedWallMs = nowMs;
   host.changed = true;
   if (lineage.status === 'quarantined') countQuarantined(lineage, checked);

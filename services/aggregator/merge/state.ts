@@ -110,6 +110,8 @@ export interface HostState {
   unknown: UnknownSpan[];
   changed: boolean;
   resyncMs: number;
+  /** The agent's count of its messages, to notice that one is missing. Not kept: a start asks for keyframes anyway. */
+  sequence: bigint;
 }
 
 /** Increments of one host in one window of one table. */

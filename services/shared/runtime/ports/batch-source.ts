@@ -4,6 +4,8 @@ export interface ReceivedBatch {
   readonly payload: Uint8Array;
   /** Position in the stream; grows, with gaps, per partition. */
   readonly sequence: bigint;
+  /** Which life of the stream: sequences of two lives are not comparable. */
+  readonly streamIdentity: string;
   /** When the stream stored it, Unix ms by the bus's clock: tells a late message from a host whose clock is off. */
   readonly storedMs: number;
   /** Tells the stream that this message is durable elsewhere and may go. */
@@ -17,5 +19,7 @@ export interface BatchSource {
   consume(partition: number, deliver: (message: ReceivedBatch) => void): Promise<void>;
   /** Sends a core message to a host: at most once, nobody need listen. */
   tell(subject: string, payload: Uint8Array): void;
+  /** Messages in the stream that are not acknowledged yet, of all partitions. */
+  unacknowledged(): Promise<number>;
   close(): Promise<void>;
 }
