@@ -1,43 +1,42 @@
 /** Coverage, ledger and remarks of an answer as the few lines below a table. */
-import { clock, grouped } from './units.ts';
+import { timestampText } from '../../shared/contract/proto-json.ts';
+import type { Coverage, Ledger, Timestamp } from '../../shared/contract/query.ts';
+import { grouped } from './units.ts';
 
-type Fields = Readonly<Record<string, unknown>>;
-const fields = (value: unknown): Fields => (typeof value === 'object' && value !== null ? (value as Fields) : {});
-export const list = (value: unknown): readonly Fields[] => (Array.isArray(value) ? (value as Fields[]) : []);
-export const text = (value: unknown): string => (typeof value === 'string' ? value : '');
-const count = (value: unknown): bigint => {
-  try {
-    return BigInt(String(value ?? 0));
-  } catch {
-    return 0n;
+/** "12:05:00"; empty for no time. */
+export const clock = (time: Timestamp | undefined | null): string => (time ? timestampText(time).slice(11, 19) : '');
+
+const losses = ['overflow', 'failed', 'skipped', 'lost', 'quarantined'] as const satisfies readonly (keyof Ledger)[];
+
+/** Hosts, exactness and time, then, line by line, whatever stands against it. */
+export function coverageNotes(coverage: Coverage | undefined | null): string[] {
+  if (!coverage) return [];
+  const span =
+    coverage.startTime && coverage.endTime ? ` · ${clock(coverage.startTime)}–${clock(coverage.endTime)} UTC` : '';
+  const exact = coverage.exact ? 'exact' : 'not exact';
+  const notes = [`hosts ${coverage.hostsReporting} of ${coverage.hostsMatched} reporting · ${exact}${span}`];
+  if (coverage.synthetic) notes.push('synthetic: a generator made some of these rows, not a kernel');
+  if (coverage.staleHosts.length > 0) {
+    const more = coverage.staleHostsCount - coverage.staleHosts.length;
+    notes.push(`stale: ${coverage.staleHosts.join(', ')}${more > 0 ? ` and ${more} more` : ''}`);
   }
-};
-
-/** "web-1 · exact · 12:00:00–12:01:00" and, line by line, whatever stands against it. */
-export function coverageNotes(coverage: unknown): string[] {
-  const c = fields(coverage);
-  const notes: string[] = [];
-  const matched = Number(c['hosts_matched'] ?? 0);
-  const reporting = Number(c['hosts_reporting'] ?? 0);
-  const span = c['start_time'] && c['end_time'] ? ` · ${clock(c['start_time'])}–${clock(c['end_time'])} UTC` : '';
-  notes.push(`hosts ${reporting} of ${matched} reporting · ${c['exact'] === true ? 'exact' : 'not exact'}${span}`);
-  if (c['synthetic'] === true) notes.push('synthetic: a generator made some of these rows, not a kernel');
-  const stale = Array.isArray(c['stale_hosts']) ? (c['stale_hosts'] as unknown[]).map(String) : [];
-  if (stale.length > 0) notes.push(`stale: ${stale.join(', ')}${Number(c['stale_hosts_count'] ?? 0) > stale.length ? ', …' : ''}`);
-  const ledger = fields(c['ledger']);
-  const losses = ['overflow', 'failed', 'skipped', 'lost', 'quarantined'].filter((name) => count(ledger[name]) > 0n);
-  if (losses.length > 0) notes.push(`ledger: ${losses.map((name) => `${name} ${grouped(ledger[name])}`).join(', ')} of ${grouped(ledger['seen'])} seen`);
-  if (ledger['skips_unknown'] === true) notes.push('some hook has no counter of skipped runs: skips unknown');
-  for (const unknown of list(c['unknown'])) {
-    notes.push(`unknown: ${text(unknown['host'])} ${clock(unknown['start'])}–${clock(unknown['end'])} ${text(unknown['reason'])} ${text(unknown['probe'])}`.trimEnd());
+  const { ledger } = coverage;
+  if (ledger) {
+    const named = losses.filter((name) => ledger[name] !== '0').map((name) => `${name} ${grouped(ledger[name])}`);
+    if (named.length > 0) notes.push(`ledger: ${named.join(', ')}; seen ${grouped(ledger.seen)}`);
+    if (ledger.skipsUnknown) notes.push('skips unknown: some hook has no counter of skipped runs');
+  }
+  for (const span of coverage.unknown) {
+    const until = span.end ? clock(span.end) : 'now';
+    notes.push(`unknown: ${span.host} ${clock(span.start)}–${until} ${span.reason} ${span.probe}`.trimEnd());
   }
   return notes;
 }
 
-export const remarks = (notes: unknown): string[] => (Array.isArray(notes) ? notes.map((note) => `note: ${String(note)}`) : []);
+export const remarks = (notes: readonly string[]): string[] => notes.map((note) => `note: ${note}`);
 
-/** True when hosts are stale or spans unknown: what --require-complete refuses. */
-export function isIncomplete(answer: Fields): boolean {
-  const c = fields(answer['coverage']);
-  return Object.keys(c).length > 0 && (c['complete'] !== true || list(c['unknown']).length > 0);
+/** What --require-complete refuses: a stale host or an unknown span. */
+export function isIncomplete(answer: object): boolean {
+  const coverage = 'coverage' in answer ? (answer.coverage as Coverage | null | undefined) : undefined;
+  return !!coverage && (!coverage.complete || coverage.unknown.length > 0);
 }

@@ -34,10 +34,6 @@ export function inUnit(value: unknown, unit: string): string {
   return grouped(Number.isInteger(n) ? n : n.toPrecision(3));
 }
 
-/** "2026-01-31T12:05:00.123Z" → "12:05:00". */
-export const clock = (time: unknown): string =>
-  typeof time === 'string' ? (/T(\d\d:\d\d:\d\d)/.exec(time)?.[1] ?? time) : '';
-
 const heights = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
 /** One character a value, scaled to the largest; nothing counted is a space. */
@@ -49,3 +45,7 @@ export function sparkline(values: readonly number[]): string {
 /** At most `width` characters for value out of largest; anything above zero shows. */
 export const bar = (value: number, largest: number, width: number): string =>
   value <= 0 || largest <= 0 ? '' : '█'.repeat(Math.max(1, Math.round((value / largest) * width)));
+
+/** A counter's value: times and sizes in their units, everything else to the last digit. */
+export const amount = (value: unknown, unit: string): string =>
+  unit === 'ns' || unit === 'bytes' ? inUnit(value, unit) : grouped(value);

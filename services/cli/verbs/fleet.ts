@@ -1,78 +1,87 @@
 /** `muster hosts`, `muster metrics`, `muster ledger`: what FleetService says, as tables. */
+import type { Duration, Ledger } from '../../shared/contract/query.ts';
+import { remarks } from '../output/coverage.ts';
 import { grouped } from '../output/units.ts';
-import { list, remarks, text } from '../output/coverage.ts';
-import type { Answer, DataVerb } from '../output/verb.ts';
-import { countOption, given, pageSize, selectorOption } from './shared-options.ts';
+import type { DataVerb } from '../output/verb.ts';
+import { countOption, given, pageSize, selectorOption, type Options } from './shared-options.ts';
 
-const pairs = (labels: unknown): string =>
-  Object.entries((labels ?? {}) as Record<string, string>).map(([name, value]) => `${name}=${value}`).join(',');
+const selector = (options: Options): string | undefined =>
+  typeof options['selector'] === 'string' ? options['selector'] : undefined;
 
-export const hosts: DataVerb = {
+const seconds = (d: Duration | undefined | null): string => (d ? `${(Number(d.seconds) + d.nanos / 1e9).toFixed(1)}s` : '');
+
+export const hosts: DataVerb<'ListHosts'> = {
   name: 'hosts',
+  method: 'ListHosts',
   operands: [],
   options: [selectorOption, countOption],
   examples: ['muster hosts', `muster hosts --selector 'role="web"' -o json`],
-  plan: (_, options) => ({
-    service: 'FleetService',
-    method: 'ListHosts',
-    request: given({ selector: options['selector'], page_size: pageSize(options) }),
-  }),
+  plan: (_, options) => given({ selector: selector(options), pageSize: pageSize(options) }),
   table: (answer) => ({
-    columns: [{ title: 'host' }, { title: 'state' }, { title: 'lag', right: true }, { title: 'kernel' }, { title: 'probes' }, { title: 'labels' }],
-    rows: list(answer['hosts']).map((host) => [
-      text(host['host']),
-      text(host['state']),
-      lag(host['lag']),
-      text(host['kernel']),
-      list(host['probes']).map((p) => (text(p['state']) === 'live' ? text(p['probe']) : `${text(p['probe'])} (${text(p['state'])})`)).join(', '),
-      pairs(host['labels']),
+    columns: [
+      { title: 'host' },
+      { title: 'state' },
+      { title: 'lag', right: true },
+      { title: 'kernel' },
+      { title: 'probes' },
+      { title: 'labels' },
+    ],
+    rows: answer.hosts.map((host) => [
+      host.host,
+      host.synthetic ? `${host.state}, synthetic` : host.state,
+      seconds(host.lag),
+      host.kernel,
+      host.probes.map((p) => (p.state === 'live' ? p.probe : `${p.probe} (${p.state})`)).join(', '),
+      Object.entries(host.labels)
+        .map(([name, value]) => `${name}=${value}`)
+        .join(','),
     ]),
     notes: [
-      ...list(answer['hosts']).flatMap((host) =>
-        list(host['probes'])
-          .filter((p) => text(p['reason']) !== '')
-          .map((p) => `${text(host['host'])} ${text(p['probe'])}: ${text(p['reason'])}`),
+      ...answer.hosts.flatMap((host) =>
+        host.probes.filter((p) => p.reason !== '').map((p) => `${host.host} ${p.probe}: ${p.reason}`),
       ),
-      ...remarks(answer['notes']),
+      ...remarks(answer.notes),
     ],
   }),
 };
 
-/** "0.812000000s" → "0.8s". */
-const lag = (duration: unknown): string => (duration === undefined ? '' : `${Number.parseFloat(text(duration)).toFixed(1)}s`);
-
-export const metrics: DataVerb = {
+export const metrics: DataVerb<'ListMetrics'> = {
   name: 'metrics',
+  method: 'ListMetrics',
   operands: [],
   options: [countOption],
   examples: ['muster metrics', 'muster metrics -o json'],
-  plan: (_, options) => ({ service: 'FleetService', method: 'ListMetrics', request: given({ page_size: pageSize(options) }) }),
+  plan: (_, options) => given({ pageSize: pageSize(options) }),
   table: (answer) => ({
-    columns: [{ title: 'metric' }, { title: 'kind' }, { title: 'unit' }, { title: 'labels' }, { title: 'hosts', right: true }, { title: 'what' }],
-    rows: list(answer['metrics']).map((metric) => [
-      text(metric['name']),
-      text(metric['kind']),
-      text(metric['unit']),
-      list(metric['labels']).map((label) => text(label['name'])).join(', '),
-      grouped(metric['hosts'] ?? 0),
-      text(metric['help']),
+    columns: [
+      { title: 'metric' },
+      { title: 'kind' },
+      { title: 'unit' },
+      { title: 'labels' },
+      { title: 'hosts', right: true },
+      { title: 'what' },
+    ],
+    rows: answer.metrics.map((metric) => [
+      metric.name,
+      metric.kind,
+      metric.unit,
+      metric.labels.map((label) => label.name).join(', '),
+      grouped(metric.hosts),
+      metric.help,
     ]),
-    notes: remarks(answer['notes']),
+    notes: remarks(answer.notes),
   }),
 };
 
-const losses = ['overflow', 'failed', 'skipped', 'lost', 'quarantined'] as const;
+const losses = ['overflow', 'failed', 'skipped', 'lost', 'quarantined'] as const satisfies readonly (keyof Ledger)[];
 
-export const ledger: DataVerb = {
+export const ledger: DataVerb<'GetLedger'> = {
   name: 'ledger',
+  method: 'GetLedger',
   operands: ['[metric]'],
   options: [selectorOption, countOption],
   examples: ['muster ledger', `muster ledger syscalls --selector 'host="web-1"'`],
-  plan: (operands, options) => ({
-    service: 'FleetService',
-    method: 'GetLedger',
-    request: given({ metric: operands[0], selector: options['selector'], page_size: pageSize(options) }),
-  }),
+  plan: (operands, options) => given({ metric: operands[0], selector: selector(options), pageSize: pageSize(options) }),
   table: (answer) => ({
     columns: [
       { title: 'host' },
@@ -80,19 +89,17 @@ export const ledger: DataVerb = {
       ...['seen', 'attributed', ...losses].map((title) => ({ title, right: true })),
       { title: 'balanced' },
     ],
-    rows: list(answer['rows']).map((row) => {
-      const account = (row['ledger'] ?? {}) as Answer;
-      return [
-        text(row['host']),
-        text(row['table']),
-        grouped(account['seen'] ?? 0),
-        grouped(row['attributed'] ?? 0),
-        ...losses.map((name) =>
-          name === 'skipped' && account['skips_unknown'] === true ? 'unknown' : grouped(account[name] ?? 0),
-        ),
-        row['balanced'] === true ? 'yes' : 'no',
-      ];
-    }),
-    notes: [answer['exact'] === true ? 'exact: every event is accounted for' : 'not exact: see the columns above', ...remarks(answer['notes'])],
+    rows: answer.rows.map((row) => [
+      row.host,
+      row.table,
+      grouped(row.ledger?.seen),
+      grouped(row.attributed),
+      ...losses.map((name) => (name === 'skipped' && row.ledger?.skipsUnknown ? 'unknown' : grouped(row.ledger?.[name]))),
+      row.balanced ? 'yes' : 'no',
+    ]),
+    notes: [
+      answer.exact ? 'exact: every event is accounted for' : 'not exact: the columns say where',
+      ...remarks(answer.notes),
+    ],
   }),
 };

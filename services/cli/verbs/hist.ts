@@ -1,89 +1,65 @@
 /** `muster hist`: a distribution as quantiles by group, and as bars overall. */
-import { bar, grouped, inUnit } from '../output/units.ts';
-import { coverageNotes, list, remarks, text } from '../output/coverage.ts';
-import type { Table } from '../output/table.ts';
-import type { Answer, DataVerb } from '../output/verb.ts';
+import type { Bucket, QueryHistogramResponse } from '../../shared/contract/query.ts';
 import { MusterError } from '../../shared/runtime/errors.ts';
-import {
-  countOption,
-  groupOption,
-  orderOption,
-  rangeOption,
-  selection,
-  selectorOption,
-  sinceOption,
-  untilOption,
-} from './shared-options.ts';
-import { labelNames, labelOf } from './top.ts';
+import { coverageNotes, remarks } from '../output/coverage.ts';
+import type { Table } from '../output/table.ts';
+import { bar, grouped, inUnit } from '../output/units.ts';
+import type { DataVerb } from '../output/verb.ts';
+import { selection, selectionOptions } from './shared-options.ts';
+import { labelNames } from './top.ts';
 
-export const hist: DataVerb = {
+export const hist: DataVerb<'QueryHistogram'> = {
   name: 'hist',
+  method: 'QueryHistogram',
   operands: ['[metric]'],
-  options: [
-    selectorOption,
-    groupOption,
-    rangeOption,
-    sinceOption,
-    untilOption,
-    { flag: '-q, --quantiles <list>', help: 'quantiles from 0 to 1, with commas' },
-    orderOption,
-    countOption,
-  ],
-  examples: ['muster hist runqueue', `muster hist runqueue --group-by comm --quantiles 0.5,0.99 --range 5m`],
-  plan: (operands, options) => ({
-    service: 'QueryService',
-    method: 'QueryHistogram',
-    request: { ...selection(operands, options), ...quantiles(options['quantiles']) },
-  }),
+  options: [...selectionOptions, { flag: '-q, --quantiles <list>', help: 'quantiles from 0 to 1, with commas' }],
+  examples: ['muster hist runqueue', 'muster hist runqueue --group-by comm --quantiles 0.5,0.99 --range 5m'],
+  plan: (operands, options) => ({ ...selection(operands, options), ...quantiles(options['quantiles']) }),
   table: histTable,
 };
 
 function quantiles(said: unknown): { quantiles?: number[] } {
-  if (said === undefined) return {};
-  const numbers = String(said).split(',').map(Number);
-  if (numbers.some((q) => !(q >= 0 && q <= 1))) {
-    throw new MusterError('config/invalid', `--quantiles ${JSON.stringify(said)}: each lies between 0 and 1`, {
-      remedy: 'for example --quantiles 0.5,0.99',
-    });
-  }
-  return { quantiles: numbers };
+  if (typeof said !== 'string') return {};
+  const numbers = said.split(',').map(Number);
+  if (numbers.every((q) => q >= 0 && q <= 1)) return { quantiles: numbers };
+  throw new MusterError('config/invalid', `--quantiles ${JSON.stringify(said)}: each lies between 0 and 1`, {
+    remedy: 'for example --quantiles 0.5,0.99',
+  });
 }
 
-export function histTable(answer: Answer, width: number): Table {
-  const rows = list(answer['rows']);
-  const unit = text(answer['unit']);
+export function histTable(answer: QueryHistogramResponse, width: number): Table {
+  const { rows, unit } = answer;
   const labels = labelNames(rows);
-  const named = list(rows[0]?.['quantiles']).map((q) => Number(q['quantile'] ?? 0));
-  const percent = (q: number): string => `p${Number((q * 100).toPrecision(6))}`;
+  const named = rows[0]?.quantiles.map((q) => q.quantile) ?? [];
   return {
     columns: [
       ...labels.map((title) => ({ title })),
       { title: 'count', right: true },
       { title: 'mean', right: true },
-      ...named.map((q) => ({ title: percent(q), right: true })),
+      ...named.map((q) => ({ title: `p${Number((q * 100).toPrecision(6))}`, right: true })),
     ],
     rows: rows.map((row) => [
-      ...labels.map((name) => labelOf(row, name)),
-      grouped(row['count']),
-      inUnit(Number(row['sum'] ?? 0) / Math.max(1, Number(row['count'] ?? 0)), unit),
-      ...named.map((_, i) => inUnit(list(row['quantiles'])[i]?.['value'], unit)),
+      ...labels.map((name) => row.labels[name] ?? ''),
+      grouped(row.count),
+      inUnit(Number(row.sum) / Math.max(1, Number(row.count)), unit),
+      ...named.map((_, i) => inUnit(row.quantiles[i]?.value, unit)),
     ]),
     notes: [
-      rows.length === 0 ? 'no rows' : 'each quantile lies within 6.25 %; -o json gives its bounds',
-      ...picture(answer, unit, width),
-      ...coverageNotes(answer['coverage']),
-      ...remarks(answer['notes']),
+      ...(rows.length === 0 ? ['no rows'] : ['all of it:']),
+      ...picture(answer.overall?.buckets ?? [], unit, width),
+      ...(rows.length === 0 ? [] : ['each quantile lies within 6.25 %; -o json gives its bounds']),
+      ...coverageNotes(answer.coverage),
+      ...remarks(answer.notes),
     ],
   };
 }
 
-/** The overall distribution, one bar for each power of two that holds something or lies between such. */
-function picture(answer: Answer, unit: string, width: number): string[] {
-  const buckets = list((answer['overall'] as Answer | undefined)?.['buckets']);
+/** One bar for each power of two from the first that holds something to the last. */
+function picture(buckets: readonly Bucket[], unit: string, width: number): string[] {
   const octaves = new Map<number, number>();
   for (const b of buckets) {
-    const octave = Math.floor(Math.log2(Math.max(1, Number(b['upper'] ?? 0))));
-    octaves.set(octave, (octaves.get(octave) ?? 0) + Number(b['count'] ?? 0));
+    const octave = Math.floor(Math.log2(Math.max(1, Number(b.lower))));
+    octaves.set(octave, (octaves.get(octave) ?? 0) + Number(b.count));
   }
   if (octaves.size === 0) return [];
   const first = Math.min(...octaves.keys());
@@ -92,6 +68,6 @@ function picture(answer: Answer, unit: string, width: number): string[] {
   const room = Math.max(10, Math.min(60, width - 30));
   return Array.from({ length: last - first + 1 }, (_, i) => {
     const count = octaves.get(first + i) ?? 0;
-    return `${inUnit(2 ** (first + i), unit).padStart(8)}  ${bar(count, largest, room)} ${grouped(count)}`;
+    return `  from ${inUnit(2 ** (first + i), unit).padStart(8)}  ${bar(count, largest, room)} ${grouped(count)}`;
   });
 }

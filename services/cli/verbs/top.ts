@@ -1,35 +1,26 @@
 /** `muster top`: the largest rows of a metric. */
-import { coverageNotes, list, remarks, text } from '../output/coverage.ts';
+import type { QueryResponse } from '../../shared/contract/query.ts';
+import { coverageNotes, remarks } from '../output/coverage.ts';
 import type { Table } from '../output/table.ts';
-import { grouped, inUnit, perSecond } from '../output/units.ts';
-import type { Answer, DataVerb } from '../output/verb.ts';
-import {
-  countOption,
-  groupOption,
-  orderOption,
-  rangeOption,
-  selection,
-  selectorOption,
-  sinceOption,
-  untilOption,
-} from './shared-options.ts';
+import { amount, grouped, perSecond } from '../output/units.ts';
+import type { DataVerb } from '../output/verb.ts';
+import { selection, selectionOptions } from './shared-options.ts';
 
-export const top: DataVerb = {
+export const top: DataVerb<'Query'> = {
   name: 'top',
+  method: 'Query',
   operands: ['[metric]'],
-  options: [selectorOption, groupOption, rangeOption, sinceOption, untilOption, orderOption, countOption],
+  options: selectionOptions,
   examples: ['muster top', `muster top syscalls --selector 'comm="nginx"' --group-by syscall --range 5m`],
-  plan: (operands, options) => ({ service: 'QueryService', method: 'Query', request: selection(operands, options) }),
+  plan: selection,
   table: topTable,
 };
 
-export function topTable(answer: Answer): Table {
-  const rows = list(answer['rows']);
-  const unit = text(answer['unit']);
+export function topTable(answer: QueryResponse): Table {
+  const { rows, unit } = answer;
   const labels = labelNames(rows);
-  const many = rows.some((row) => Number(row['hosts'] ?? 0) > 1);
-  const bounded = rows.some((row) => row['error_bound'] !== undefined && row['error_bound'] !== '0');
-  const value = (amount: unknown): string => (unit === 'ns' || unit === 'bytes' ? inUnit(amount, unit) : grouped(amount));
+  const many = rows.some((row) => row.hosts > 1);
+  const bounded = rows.some((row) => row.errorBound !== '0');
   return {
     columns: [
       ...labels.map((title) => ({ title })),
@@ -39,26 +30,21 @@ export function topTable(answer: Answer): Table {
       ...(bounded ? [{ title: 'more by', right: true }] : []),
     ],
     rows: rows.map((row) => [
-      ...labels.map((name) => labelOf(row, name)),
-      value(row['value']),
-      perSecond(row['rate_per_second']),
-      ...(many ? [grouped(row['hosts'])] : []),
-      ...(bounded ? [`≤ ${grouped(row['error_bound'])}`] : []),
+      ...labels.map((name) => row.labels[name] ?? ''),
+      amount(row.value, unit),
+      perSecond(row.ratePerSecond),
+      ...(many ? [grouped(row.hosts)] : []),
+      ...(bounded ? [`≤ ${grouped(row.errorBound)}`] : []),
     ]),
     notes: [
-      rows.length === 0 ? 'no rows' : `total ${value(answer['total'])} · not shown ${value(answer['residual'] ?? '0')}`,
-      ...coverageNotes(answer['coverage']),
-      ...remarks(answer['notes']),
+      rows.length === 0 ? 'no rows' : `total ${amount(answer.total, unit)} · not shown ${amount(answer.residual, unit)}`,
+      ...coverageNotes(answer.coverage),
+      ...remarks(answer.notes),
     ],
   };
 }
 
 /** Label names of all rows, in the order they come. */
-export function labelNames(rows: readonly Answer[]): string[] {
-  const names = new Set<string>();
-  for (const row of rows) for (const name of Object.keys(labelsOf(row))) names.add(name);
-  return [...names];
+export function labelNames(rows: readonly { readonly labels: Readonly<Record<string, string>> }[]): string[] {
+  return [...new Set(rows.flatMap((row) => Object.keys(row.labels)))];
 }
-
-const labelsOf = (row: Answer): Readonly<Record<string, string>> => (row['labels'] ?? {}) as Record<string, string>;
-export const labelOf = (row: Answer, name: string): string => labelsOf(row)[name] ?? '';

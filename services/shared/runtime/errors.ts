@@ -39,6 +39,8 @@ const table = {
   'config/invalid': ['reject', 'see --help'],
   'config/address-in-use': ['halt', 'choose another --listen address'],
   'state/in-use': ['halt', 'stop the other `muster up`, or use another --state-dir'],
+  'role/failed': ['halt', 'see the log of the role'],
+  'role/no-program': ['halt', 'run deploy/setup.sh'],
   'keeper/unreachable': ['retry', 'the keeper may be restarting; see its log'],
   'keeper/refused': ['drop', 'the keeper does not allow this request'],
   'query/unreachable': ['retry', 'start `muster up`, or check --server'],

@@ -1,0 +1,192 @@
+#!/usr/bin/env node
+/** The command line: words → a verb → one call, one service, or the whole of Muster on this machine. */
+import { readFileSync, existsSync } from 'node:fs';
+import { release } from 'node:os';
+import { dirname, join } from 'node:path';
+import { MusterError } from '../shared/runtime/errors.ts';
+import { nearest } from '../shared/runtime/settings.ts';
+import type { DataVerb, OptionSpec } from './output/verb.ts';
+import { helpText, verbList, type VerbEntry } from './verb-list.ts';
+
+const out = (text: string): void => void process.stdout.write(text);
+const note = (text: string): void => void process.stderr.write(text);
+const color = (stream: NodeJS.WriteStream): boolean => stream.isTTY === true && !process.env['NO_COLOR'];
+
+/** Folder that holds build/ and package.json: above dist/ when compiled, above services/ otherwise. */
+function findRoot(): string {
+  for (let folder = import.meta.dirname; ; folder = dirname(folder)) {
+    if (existsSync(join(folder, 'package.json'))) return folder;
+    if (folder === '/') throw new MusterError('config/invalid', 'find the installation: no package.json above the program');
+  }
+}
+/** Where <service>/main.js is; the sources need a loader of TypeScript, so a checkout runs what set-up compiled. */
+const servicesOf = (root: string): string => join(root, 'dist/services');
+
+const outputOption: OptionSpec = { flag: '-o, --output <format>', help: 'table or json', fallback: 'table' };
+const serverOption: OptionSpec = { flag: '--server <address>', help: 'query service, HOST:PORT', fallback: '127.0.0.1:50151' };
+
+function outputFormat(options: Readonly<Record<string, unknown>>): 'table' | 'json' {
+  const format = options['output'];
+  if (format === 'table' || format === 'json') return format;
+  throw new MusterError('config/invalid', `--output ${JSON.stringify(format)}: not table or json`, { remedy: 'for example -o json' });
+}
+
+async function runData(entry: VerbEntry, verb: DataVerb, argv: readonly string[]): Promise<number> {
+  const { readFlags } = await import('./adapters/flags.ts');
+  const usage = {
+    ...verb,
+    summary: entry.summary,
+    options: [
+      ...verb.options,
+      outputOption,
+      serverOption,
+      { flag: '--show-rpc', help: 'print the grpcurl line that asks the same, and do not ask' },
+      { flag: '--require-complete', help: 'exit with 3 when hosts are stale or times unknown' },
+    ],
+  };
+  const read = readFlags(usage, argv, out);
+  if (!read) return 0;
+  const { options } = read;
+  const format = outputFormat(options);
+  const server = String(options['server']);
+  const request = verb.plan(read.operands, options);
+  if (options['showRpc']) {
+    const { grpcurlLine } = await import('./output/grpcurl.ts');
+    out(`${grpcurlLine(server, verb.method, request)}\n`);
+    return 0;
+  }
+  const { connectQuery } = await import('../shared/adapters/grpc-client.ts');
+  const client = connectQuery(server);
+  try {
+    const answer = await client.call(verb.method, request);
+    if (format === 'json') {
+      const { protoJson } = await import('../shared/contract/proto-json.ts');
+      out(`${JSON.stringify(protoJson(answer), null, 2)}\n`);
+    } else {
+      const { renderNotes, renderRows } = await import('./output/table.ts');
+      const table = verb.table(answer, process.stdout.columns ?? 120);
+      out(renderRows(table, { color: color(process.stdout) }));
+      note(renderNotes(table, { color: color(process.stderr) }));
+    }
+    const { isIncomplete } = await import('./output/coverage.ts');
+    return options['requireComplete'] && isIncomplete(answer) ? 3 : 0;
+  } finally {
+    client.close();
+  }
+}
+
+async function runDoctor(entry: VerbEntry, argv: readonly string[]): Promise<number> {
+  const { readFlags } = await import('./adapters/flags.ts');
+  const read = readFlags(
+    {
+      ...entry,
+      operands: [],
+      options: [
+        outputOption,
+        { flag: '--listen <address>', help: 'address the API is to listen on', fallback: '127.0.0.1:50151' },
+        { flag: '--nats <address>', help: 'check this NATS server too' },
+        { flag: '--redis <address>', help: 'check this Redis server too' },
+      ],
+      examples: ['muster doctor', 'muster doctor --redis 10.0.0.5:6379 -o json'],
+    },
+    argv,
+    out,
+  );
+  if (!read) return 0;
+  const format = outputFormat(read.options);
+  const text = (name: string): string | undefined => read.options[name] as string | undefined;
+  const { gatherFacts } = await import('./adapters/host-facts.ts');
+  const { examine } = await import('./doctor/checks.ts');
+  const listen = String(read.options['listen']);
+  const facts = await gatherFacts({
+    listen,
+    nats: text('nats'),
+    redis: text('redis'),
+    objects: join(findRoot(), 'build/bpf'),
+    answers: async () => {
+      const { connectQuery } = await import('../shared/adapters/grpc-client.ts');
+      const client = connectQuery(listen);
+      return client.call('ListMetrics', {}, { deadlineMs: 2000 }).then(
+        () => true,
+        () => false,
+      ).finally(() => client.close());
+    },
+  });
+  const checks = examine(facts);
+  if (format === 'json') out(`${JSON.stringify({ checks }, null, 2)}\n`);
+  else {
+    const { renderRows } = await import('./output/table.ts');
+    const columns = ['check', 'result', 'found', 'fix'].map((title) => ({ title }));
+    const rows = checks.map((c) => [c.name, c.result, c.found, c.fix]);
+    out(renderRows({ columns, rows, notes: [] }, { color: color(process.stdout) }));
+  }
+  return checks.some((c) => c.result === 'fail') ? 1 : 0;
+}
+
+async function runUp(entry: VerbEntry, argv: readonly string[]): Promise<number> {
+  const { readFlags } = await import('./adapters/flags.ts');
+  const { parseUpOptions, upOptionSpecs } = await import('./up/options.ts');
+  const { upExamples } = await import('./verbs/up.ts');
+  const read = readFlags({ ...entry, operands: [], options: upOptionSpecs, examples: upExamples }, argv, out);
+  if (!read) return 0;
+  const options = parseUpOptions(read.options);
+  const { up } = await import('./adapters/up.ts');
+  const root = findRoot();
+  const parts = {
+    ...(await import('./up/options.ts')),
+    ...(await import('./up/roles.ts')),
+    ...(await import('./up/supervise.ts')),
+    ...(await import('./up/commands.ts')),
+    ...(await import('./up/server-files.ts')),
+    ...(await import('./up/log-line.ts')),
+    ...(await import('./up/attached.ts')),
+    ...(await import('./verbs/up.ts')),
+    ...(await import('./output/table.ts')),
+  };
+  return up(parts, options, { root, services: servicesOf(root), out, note, color: color(process.stdout) });
+}
+
+async function main(argv: readonly string[]): Promise<number> {
+  const [name, ...rest] = argv;
+  if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
+    (name === undefined ? note : out)(helpText());
+    return name === undefined ? 2 : 0;
+  }
+  const entry = verbList.find((v) => v.name === (name === '--version' || name === '-V' ? 'version' : name));
+  if (!entry) {
+    const close = nearest(name, verbList.map((v) => v.name));
+    throw new MusterError('config/invalid', `unknown verb ${JSON.stringify(name)}`, {
+      remedy: close ? `did you mean \`muster ${close}\`?` : 'see `muster --help`',
+    });
+  }
+  if (entry.verb.kind === 'data') return runData(entry, await entry.verb.load(), rest);
+  if (entry.verb.kind === 'role') {
+    const { runRole } = await import('./adapters/role-child.ts');
+    return runRole(join(servicesOf(findRoot()), entry.verb.service, 'main.js'), rest);
+  }
+  if (entry.name === 'up') return runUp(entry, rest);
+  if (entry.name === 'doctor') return runDoctor(entry, rest);
+  const { version } = JSON.parse(readFileSync(join(findRoot(), 'package.json'), 'utf8')) as { version: string };
+  const versions = { muster: version, node: process.version, kernel: release() };
+  if (rest.includes('json')) out(`${JSON.stringify(versions)}\n`);
+  else out(`muster ${versions.muster} (Node ${versions.node}, Linux ${versions.kernel})\n`);
+  return 0;
+}
+
+/** Three lines, and the exit code that goes with the error. */
+function explain(error: unknown): number {
+  if (error instanceof MusterError) {
+    note(`${error.threeLines}\n`);
+    return error.code === 'config/invalid' ? 2 : error.code === 'query/unreachable' ? 78 : 1;
+  }
+  if (error instanceof Error && 'threeLines' in error && 'exitCode' in error) {
+    note(`${String(error.threeLines)}\n`);
+    return Number(error.exitCode);
+  }
+  note(`error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+  return 1;
+}
+
+// A reader that went away (`muster top | head`) is no failure.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
+process.exitCode = await main(process.argv.slice(2)).catch(explain);

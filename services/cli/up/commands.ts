@@ -1,0 +1,104 @@
+/**
+ * The command line of each role: what it is told, and with how little privilege it starts. Only the keeper keeps any.
+ * A role that a file mode stops from reading its own program may read (CAP_DAC_READ_SEARCH), nothing else.
+ */
+import type { RoleName } from './roles.ts';
+import type { Instance, UpOptions } from './options.ts';
+import type { ServerPorts } from './server-files.ts';
+
+export interface CommandFacts {
+  /** The Node that runs this. */
+  readonly node: string;
+  /** Folder that holds <service>/main.js. */
+  readonly services: string;
+  /** Folder with the compiled BPF objects. */
+  readonly objects: string;
+  readonly stateDir: string;
+  /** True when the program or the state directory belongs to somebody else than root: root without capabilities could not read it. */
+  readonly foreignFiles: boolean;
+  readonly options: UpOptions;
+  readonly instance: Instance;
+  readonly ports: ServerPorts;
+}
+
+export interface Command {
+  readonly words: readonly string[];
+  /** Working directory; absent: that of `up`. */
+  readonly folder?: string;
+  /** How the role says that it is ready: a JSON line on stdout, or a text in its output. */
+  readonly ready: { readonly kind: 'json' } | { readonly kind: 'text'; readonly text: string };
+  /** Ends itself when its stdin does; the servers instead get a signal from the kernel when `up` dies. */
+  readonly lifeline: boolean;
+}
+
+/** util-linux setpriv; two in a row where a capability must outlive the loss of the bounding set. */
+const bare = ['setpriv', '--inh-caps=-all', '--bounding-set=-all', '--no-new-privs'];
+const keeping = (...names: string[]): string[] =>
+  names.length === 0
+    ? bare
+    : ['setpriv', `--inh-caps=-all,${names.map((n) => `+${n}`).join(',')}`, 'setpriv', '--bounding-set=-all', '--no-new-privs'];
+
+export const natsAddress = (f: CommandFacts): string => f.options.nats ?? `127.0.0.1:${f.ports.nats}`;
+export const redisAddress = (f: CommandFacts): string => f.options.redis ?? `127.0.0.1:${f.ports.redis}`;
+export const keeperSocket = (instance: Instance): string => `${instance.runDir}/keeper.sock`;
+
+export function commandOf(role: RoleName, f: CommandFacts): Command {
+  const { options, instance } = f;
+  const main = (service: string): string[] => [f.node, `${f.services}/${service}/main.js`, '--log-level', options.logLevel];
+  const flag = (name: string, value: string | undefined): string[] => (value === undefined ? [] : [name, value]);
+  const each = (name: string, values: readonly string[]): string[] => values.flatMap((value) => [name, value]);
+  const reading = f.foreignFiles ? ['dac_read_search'] : [];
+  const json = { ready: { kind: 'json' }, lifeline: true } as const;
+  switch (role) {
+    case 'nats':
+      return {
+        words: [...bare, '--pdeathsig', 'TERM', 'nats-server', '-c', 'nats.conf'],
+        folder: `${f.stateDir}/nats`,
+        ready: { kind: 'text', text: 'Server is ready' },
+        lifeline: false,
+      };
+    case 'redis':
+      return {
+        words: [...bare, '--pdeathsig', 'TERM', 'redis-server', 'redis.conf'],
+        folder: `${f.stateDir}/redis`,
+        ready: { kind: 'text', text: 'Ready to accept connections' },
+        lifeline: false,
+      };
+    case 'keeper':
+      return {
+        words: [
+          ...main('loader'),
+          '--keep',
+          ...['--objects', f.objects, '--pin-root', instance.pinRoot, '--socket', keeperSocket(instance)],
+          ...['--gid', String(instance.gid)],
+          ...flag('--probes', options.probes),
+          ...flag('--scope', options.scope),
+          ...each('--rows', options.rows),
+          ...(options.keepPins ? ['--keep-pins'] : []),
+        ],
+        ...json,
+      };
+    case 'agent':
+      return {
+        words: [
+          ...keeping('setuid', 'setgid', ...reading),
+          ...main('agent'),
+          ...['--interval', options.interval, '--pin-root', instance.pinRoot, '--nats', natsAddress(f)],
+          ...['--socket', keeperSocket(instance), '--uid', String(instance.uid), '--gid', String(instance.gid)],
+          ...flag('--host', options.host),
+          ...flag('--label', options.label.length > 0 ? options.label.join(',') : undefined),
+        ],
+        ...json,
+      };
+    case 'aggregator':
+      return {
+        words: [...keeping(...reading), ...main('aggregator'), '--nats', natsAddress(f), '--redis', redisAddress(f)],
+        ...json,
+      };
+    case 'query':
+      return {
+        words: [...keeping(...reading), ...main('query'), '--listen', options.listen, '--redis', redisAddress(f)],
+        ...json,
+      };
+  }
+}
