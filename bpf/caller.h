@@ -35,7 +35,7 @@ extern void *bpf_rdonly_cast(const void *address, __u32 type) __ksym __weak;
 struct bpf_rb_root___muster {
 	int any;
 } __attribute__((preserve_access_index));
-struct task_struct; /* in the kernel's BTF */
+#define MUSTER_TASK_TYPE bpf_core_type_id_kernel(struct task_struct___muster)
 
 static __always_inline const struct task_struct___muster *muster_caller(__u64 regs)
 {
@@ -49,10 +49,10 @@ static __always_inline const struct task_struct___muster *muster_caller(__u64 re
 	if (!last)
 		return muster_task();
 	/* Whatever address this is, reading through it cannot fault. */
-	task = bpf_rdonly_cast((const void *)last->task, bpf_core_type_id_kernel(struct task_struct));
+	task = bpf_rdonly_cast((const void *)last->task, MUSTER_TASK_TYPE);
 	if (last->regs == regs && (__u64)task->stack == last->stack)
 		return task;
-	task = bpf_rdonly_cast(muster_task(), bpf_core_type_id_kernel(struct task_struct));
+	task = bpf_rdonly_cast(muster_task(), MUSTER_TASK_TYPE);
 	last->regs = regs;
 	last->task = (__u64)task;
 	last->stack = (__u64)task->stack;

@@ -366,9 +366,9 @@ static __always_inline int muster_in_scope(const struct task_struct___muster *ta
 	group = task->cgroups->dfl_cgrp;
 	if (group->level < (int)muster_scope_level)
 		return 0;
-	/* ancestors is of open length, which the verifier lets no program index: read it by helper. */
+	/* ancestors is of open length, which the verifier lets no program index: read on by helper. */
 	if (bpf_probe_read_kernel(&ancestor, sizeof(ancestor), &group->ancestors[muster_scope_level]) ||
-	    bpf_core_read(&id, sizeof(id), &ancestor->kn->id))
+	    BPF_CORE_READ_INTO(&id, ancestor, kn, id))
 		return 0;
 	return id == muster_scope_id;
 }

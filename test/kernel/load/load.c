@@ -7,7 +7,7 @@
  *   --calls N       calls per thread and round (1)
  *   --rounds R      rounds, timed one by one (1)
  *   --comm NAME     name of the threads (load-thread)
- *   --call KIND     getppid (default) | yield | nap (1 ms) | number
+ *   --call KIND     getppid (default) | yield | nap (1 ms) | number | compat (getppid, 32-bit)
  *   --keys K        number: call numbers FIRST … FIRST+K-1 in rotation, none of which exists (1)
  *   --first NR      number: the first of them (1000)
  *   --names K       before each call take the next of K names NAME-0 … (one prctl more per call)
@@ -32,7 +32,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum kind { GETPPID, YIELD, NAP, NUMBER };
+enum kind { GETPPID, YIELD, NAP, NUMBER, COMPAT };
 
 static long threads = 1, calls = 1, rounds = 1, keys = 1, first = 1000, names, pin = -1;
 static int spread, gate;
@@ -85,6 +85,14 @@ static void work(void)
 			syscall(number);
 			if (++number == first + keys)
 				number = first;
+			break;
+		case COMPAT:
+#ifdef __x86_64__
+		{
+			long result = 64; /* getppid's number on i386 */
+			__asm__ volatile("int $0x80" : "+a"(result) : : "memory", "r8", "r9", "r10", "r11");
+		}
+#endif
 			break;
 		}
 	}
@@ -156,7 +164,7 @@ static void parse(int argc, char **argv)
 		{ "call", 1, 0, 'C' },	  { "keys", 1, 0, 'k' },  { "first", 1, 0, 'f' },  { "names", 1, 0, 'N' },
 		{ "pin", 1, 0, 'p' },	  { "spread", 0, 0, 's' }, { "cgroup", 1, 0, 'g' }, { "gate", 0, 0, 'G' }, { 0 },
 	};
-	static const char *const kinds[] = { "getppid", "yield", "nap", "number" };
+	static const char *const kinds[] = { "getppid", "yield", "nap", "number", "compat" };
 
 	for (int o; (o = getopt_long(argc, argv, "", options, NULL)) != -1;) {
 		switch (o) {
@@ -165,7 +173,7 @@ static void parse(int argc, char **argv)
 		case 'r': rounds = atol(optarg); break;
 		case 'c': comm = optarg; break;
 		case 'C':
-			for (kind = GETPPID; kind <= NUMBER && strcmp(kinds[kind], optarg); kind++)
+			for (kind = GETPPID; kind <= COMPAT && strcmp(kinds[kind], optarg); kind++)
 				;
 			break;
 		case 'k': keys = atol(optarg); break;
@@ -178,7 +186,7 @@ static void parse(int argc, char **argv)
 		default: exit(2);
 		}
 	}
-	if (kind > NUMBER || threads < 1 || rounds < 1 || rounds > 1024 || keys < 1 || (spread && pin < 0)) {
+	if (kind > COMPAT || threads < 1 || rounds < 1 || rounds > 1024 || keys < 1 || (spread && pin < 0)) {
 		fprintf(stderr, "load: bad usage; see the head of load.c\n");
 		exit(2);
 	}
