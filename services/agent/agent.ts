@@ -2,24 +2,22 @@
  * The agent's core: step(state, event) → effects. Pinned maps → rows → batch → bus, a function of pinned state: what it
  * remembers saves work, and nothing else. Synchronous and pure; time comes with ticks and images.
  */
-import { Durable, Resync } from '../shared/contract/batch.ts';
-import { parseLineageMeta, type LineageMeta } from '../shared/contract/lineage.ts';
 import { batchSubject } from '../shared/contract/subjects.ts';
-import { describeCause } from '../shared/runtime/errors.ts';
 import { Effects, type AgentState } from './agent-state.ts';
 import { createComposer } from './batch/compose.ts';
 import { mayPublish, noteConfirmed, noteFailed } from './bus/in-flight.ts';
 import type { AgentConfig } from './config.ts';
 import type { AgentEffect, AgentEvent, LineageImage } from './effects.ts';
-import { createLineage, holdsActiveReads, type LineageState } from './lineage-state.ts';
+import { holdsActiveReads, type LineageState } from './lineage-state.ts';
+import { found, opened, openFailed } from './discovery.ts';
 import { publishUpdate, takeTables } from './publishing.ts';
+import { durable, resync } from './requests.ts';
 import {
   adopt,
   controlWritten,
   finalConfirmed,
   gracePassed,
   readSealed,
-  releaseIfDurable,
   retiredWritten,
   sealIfDue,
   sealedImage,
@@ -98,7 +96,7 @@ function ofLineage(a: AgentState, l: LineageState, event: PinEvent, out: Effects
   switch (event.kind) {
     case 'image':
       l.readPending = false;
-      image(a, l, event.image, out);
+      takeImage(a, l, event.image, out);
       return;
     case 'pins-failed':
       if (event.effect === 'read') l.readPending = false;
@@ -188,29 +186,30 @@ function readActive(l: LineageState, out: Effects): void {
   });
 }
 
-function image(a: AgentState, l: LineageState, found: LineageImage, out: Effects): void {
+function takeImage(a: AgentState, l: LineageState, image: LineageImage, out: Effects): void {
   // A copy that a flip or a clearing overtook may mix two generations.
-  if (found.control !== found.controlAfter) return;
-  if (found.control !== l.controlWord) {
-    if (l.held)
+  if (image.control !== image.controlAfter) return;
+  if (image.control !== l.controlWord) {
+    if (l.held && l.phase !== 'lost') {
       out.log('error', 'control word was changed by another while the seal lock was held here', {
         lineage: l.directory,
       });
+    }
     const before = l.active;
-    adopt(a, l, found.control, found.retired, l.held, out);
-    if (found.role === 'active' && l.active !== before && l.phase === 'unlocked') readActive(l, out);
+    adopt(a, l, image.control, image.retired, l.held, out);
+    if (image.role === 'active' && l.active !== before && l.phase === 'unlocked') readActive(l, out);
     if (l.active !== before || l.phase !== 'unlocked') return;
   }
-  if (found.role === 'sealed') {
-    sealedImage(a, l, found, out);
+  if (image.role === 'sealed') {
+    sealedImage(a, l, image, out);
     return;
   }
   if (holdsActiveReads(l.phase)) return;
-  takeTables(l, l.active, found);
-  publishUpdate(a, l, l.active, found, false, out);
+  takeTables(l, l.active, image);
+  publishUpdate(a, l, l.active, image, false, out);
   if (l.last === 'wanted') l.last = 'sent';
-  sealIfDue(a, l, found.readAt.boottimeNs, out);
-  retireIfEmpty(l, found.readAt.boottimeNs, a.config.limits.retireRetryNs, out);
+  sealIfDue(a, l, image.readAt.boottimeNs, out);
+  retireIfEmpty(l, image.readAt.boottimeNs, a.config.limits.retireRetryNs, out);
 }
 
 /** An ended lineage whose slots are both empty has nothing left to tell. */
@@ -245,94 +244,3 @@ function answered(a: AgentState, event: EventOf<'published' | 'publish-failed'>,
   }
   if (l.last !== 'no') plan(a, l, out);
 }
-
-function found(a: AgentState, directories: readonly string[], out: Effects): void {
-  const present = new Set(directories);
-  for (const directory of a.unopened.keys()) if (!present.has(directory)) a.unopened.delete(directory);
-  for (const l of a.lineages.values()) {
-    if (present.has(l.directory) || l.gone) continue;
-    l.gone = true;
-    if (l.last === 'no') l.last = 'wanted';
-  }
-  if (a.stopping) return;
-  for (const directory of directories) {
-    const failed = a.unopened.get(directory);
-    // One that does not open at once may be in the making; later it is tried now and then.
-    if (failed && (failed.foreign || (failed.tries >= 5 && failed.tries++ % 30 !== 0))) continue;
-    if (!a.lineages.has(directory)) out.add({ kind: 'open', directory });
-  }
-}
-
-function opened(a: AgentState, event: EventOf<'opened'>, out: Effects): void {
-  const { directory } = event;
-  let meta: LineageMeta;
-  try {
-    meta = parseLineageMeta(event.metaJson);
-  } catch (cause) {
-    a.unopened.set(directory, { tries: 1, foreign: true });
-    out.log('warn', 'lineage of a format that this version does not read: left alone', {
-      lineage: directory,
-      reason: describeCause(cause),
-    });
-    out.add({ kind: 'close', directory });
-    return;
-  }
-  a.unopened.delete(directory);
-  const l = createLineage(directory, meta, { machine: a.config.machine });
-  a.lineages.set(directory, l);
-  out.log('info', 'reading a lineage', {
-    lineage: directory,
-    probe: meta.probe,
-    tables: meta.tables.map((t) => t.name),
-    locked: event.locked,
-  });
-  adopt(a, l, event.control, event.retired, event.locked, out);
-  // Of the lineages of one probe all but the newest have ended: the loader attaches one program at a time.
-  const same = [...a.lineages.values()].filter((other) => other.meta.probe === meta.probe && !other.gone);
-  const newest = same.reduce((x, y) => (y.ref.createdBoottimeNs > x.ref.createdBoottimeNs ? y : x));
-  for (const other of same) other.ended = other !== newest;
-}
-
-function openFailed(a: AgentState, event: EventOf<'open-failed'>, out: Effects): void {
-  const tries = (a.unopened.get(event.directory)?.tries ?? 0) + 1;
-  a.unopened.set(event.directory, { tries, foreign: false });
-  // The loader may be in the middle of making it.
-  out.log(tries === 5 ? 'warn' : 'debug', 'lineage cannot be opened', {
-    lineage: event.directory,
-    reason: event.reason,
-    tries,
-  });
-}
-
-function resync(a: AgentState, payload: Uint8Array, out: Effects): void {
-  let message: Resync;
-  try {
-    message = Resync.decode(payload);
-  } catch (cause) {
-    out.log('warn', 'unreadable resync request', { reason: describeCause(cause) });
-    return;
-  }
-  for (const l of a.lineages.values()) {
-    if (message.lineageUuid.length > 0 && !equal(message.lineageUuid, l.ref.uuid)) continue;
-    l.active.keyframeDue = true;
-    if (l.phase === 'durable') l.phase = 'reading';
-    out.log('info', 'keyframe asked for', { lineage: l.directory, reason: message.reason });
-  }
-}
-
-function durable(a: AgentState, payload: Uint8Array, out: Effects): void {
-  let message: Durable;
-  try {
-    message = Durable.decode(payload);
-  } catch (cause) {
-    out.log('warn', 'unreadable word of durability', { reason: describeCause(cause) });
-    return;
-  }
-  for (const l of a.lineages.values()) {
-    if (!equal(message.lineageUuid, l.ref.uuid) || !equal(message.bootId, l.ref.bootId)) continue;
-    if (message.generation > l.durableThrough) l.durableThrough = message.generation;
-    releaseIfDurable(l, out);
-  }
-}
-
-const equal = (x: Uint8Array, y: Uint8Array): boolean => x.length === y.length && x.every((byte, i) => byte === y[i]);

@@ -1,0 +1,76 @@
+/** Which lineages there are: opened when their directories appear, let go when those vanish. */
+import { parseLineageMeta, type LineageMeta } from '../shared/contract/lineage.ts';
+import { describeCause } from '../shared/runtime/errors.ts';
+import type { AgentState, Effects } from './agent-state.ts';
+import type { AgentEvent } from './effects.ts';
+import { createLineage, type LineageState } from './lineage-state.ts';
+import { adopt } from './sealing.ts';
+
+type EventOf<K extends AgentEvent['kind']> = Extract<AgentEvent, { kind: K }>;
+
+/** All directories there are: new ones are opened, of lost ones the mapped memory is read once more. */
+export function found(a: AgentState, directories: readonly string[], out: Effects): void {
+  const present = new Set(directories);
+  for (const directory of a.unopened.keys()) if (!present.has(directory)) a.unopened.delete(directory);
+  for (const l of a.lineages.values()) {
+    if (present.has(l.directory) || l.gone) continue;
+    l.gone = true;
+    if (l.last === 'no') l.last = 'wanted';
+    markEnded(a, l.meta.probe);
+  }
+  if (a.stopping) return;
+  for (const directory of directories) {
+    const failed = a.unopened.get(directory);
+    // One that does not open at once may be in the making; later it is tried now and then.
+    if (failed && (failed.foreign || (failed.tries >= 5 && failed.tries++ % 30 !== 0))) continue;
+    if (!a.lineages.has(directory)) out.add({ kind: 'open', directory });
+  }
+}
+
+export function opened(a: AgentState, event: EventOf<'opened'>, out: Effects): void {
+  const { directory } = event;
+  let meta: LineageMeta;
+  try {
+    meta = parseLineageMeta(event.metaJson);
+  } catch (cause) {
+    a.unopened.set(directory, { tries: 1, foreign: true });
+    out.log('warn', 'lineage of a format that this version does not read: left alone', {
+      lineage: directory,
+      reason: describeCause(cause),
+    });
+    out.add({ kind: 'close', directory });
+    return;
+  }
+  a.unopened.delete(directory);
+  const l = createLineage(directory, meta, { machine: a.config.machine });
+  a.lineages.set(directory, l);
+  out.log('info', 'reading a lineage', {
+    lineage: directory,
+    probe: meta.probe,
+    tables: meta.tables.map((t) => t.name),
+    locked: event.locked,
+  });
+  adopt(a, l, event.control, event.retired, event.locked, out);
+  markEnded(a, meta.probe);
+}
+
+export function openFailed(a: AgentState, event: EventOf<'open-failed'>, out: Effects): void {
+  const tries = (a.unopened.get(event.directory)?.tries ?? 0) + 1;
+  a.unopened.set(event.directory, { tries, foreign: false });
+  // The loader may be in the middle of making it.
+  out.log(tries === 5 ? 'warn' : 'debug', 'lineage cannot be opened', {
+    lineage: event.directory,
+    reason: event.reason,
+    tries,
+  });
+}
+
+/** Of the lineages of one probe all but the newest have ended: the loader attaches one at a time. */
+function markEnded(a: AgentState, probe: string): void {
+  const same = [...a.lineages.values()].filter((l) => l.meta.probe === probe && !l.gone);
+  const newest = same.reduce<LineageState | undefined>(
+    (x, y) => (x && x.ref.createdBoottimeNs >= y.ref.createdBoottimeNs ? x : y),
+    undefined,
+  );
+  for (const l of same) l.ended = l !== newest;
+}
