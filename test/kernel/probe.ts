@@ -5,11 +5,12 @@
 import { mkdirSync, readFileSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
-import { bringUp } from '../../services/loader/adapters/libbpf-loader.ts';
+import { LibbpfProbeKernel } from '../../services/loader/adapters/libbpf-probe-kernel.ts';
 import { PinRoot } from '../../services/loader/adapters/pin-root.ts';
 import { requirePrivilege, resolveScope } from '../../services/loader/adapters/host.ts';
 import { readObject } from '../../services/loader/object/object.ts';
-import { want } from '../../services/loader/plan/wanted.ts';
+import { want } from '../../services/loader/load/wanted.ts';
+import { bringUp } from '../../services/loader/loader.ts';
 import { possibleCpus } from '../../services/shared/adapters/libbpf.ts';
 import { createPinnedTables } from '../../services/shared/adapters/libbpf-pinned-tables.ts';
 import { decodeControl } from '../../services/shared/contract/control.ts';
@@ -124,7 +125,7 @@ export function loadProbe(t: TestContext, name: string, options: LoadOptions = {
   const spec = readObject(bytes);
   const rows = new Map(options.rows === undefined ? [] : [[spec.tables[0]!.name, options.rows]]);
   const wanted = want(name, spec, possibleCpus(), resolveScope(options.scope), rows);
-  const loaded = bringUp(root, wanted, bytes, silentLog);
+  const loaded = bringUp(new LibbpfProbeKernel(root), wanted, bytes, silentLog);
   const lineage = createPinnedTables(root.path).open(`${name}/${loaded.uuid}`);
   t.after(() => {
     lineage.close();
