@@ -1,0 +1,71 @@
+/** Metrics: tables by name, joined over hosts. The newest lineage's schema speaks for the metric. */
+import type { Fleet, FleetHost, HostTable } from '../checkpoint/fleet.ts';
+import { callerLabels, type TableSchema } from '../../shared/contract/lineage.ts';
+import { nearest } from '../../shared/runtime/settings.ts';
+import { reject } from './rejection.ts';
+
+export interface Metric {
+  readonly name: string;
+  readonly schema: TableSchema;
+  readonly probe: string;
+  /** Labels that callers may use, bucket left out. */
+  readonly labels: readonly string[];
+  /** Hosts that count it, by name, each with its tables of this metric. */
+  readonly hosts: ReadonlyMap<string, readonly HostTable[]>;
+  /** Hosts whose table of this name has another kind or unit and cannot be added. */
+  readonly unlike: readonly string[];
+}
+
+/** The metric asked for when none is named. */
+const preferred = 'syscalls';
+
+const alike = (a: TableSchema, b: TableSchema): boolean => a.kind === b.kind && a.unit === b.unit && a.valueCount === b.valueCount;
+
+/** All metrics, by name. */
+export function metricsOf(fleet: Fleet): Map<string, Metric> {
+  const newest = new Map<string, { schema: TableSchema; probe: string; createdNs: bigint }>();
+  for (const host of fleet.hosts) {
+    for (const { record, tables } of host.lineages) {
+      for (const schema of tables.values()) {
+        const known = newest.get(schema.name);
+        if (!known || known.createdNs < record.createdWallNs) newest.set(schema.name, { schema, probe: record.probe, createdNs: record.createdWallNs });
+      }
+    }
+  }
+  const metrics = new Map<string, Metric>();
+  for (const name of [...newest.keys()].sort()) {
+    const { schema, probe } = newest.get(name)!;
+    const hosts = new Map<string, HostTable[]>();
+    const unlike: string[] = [];
+    for (const host of fleet.hosts) {
+      const tables = [...host.tables.values()].filter((t) => t.schema.name === name);
+      const fitting = tables.filter((t) => alike(t.schema, schema));
+      if (fitting.length < tables.length) unlike.push(host.name);
+      if (fitting.length > 0) hosts.set(host.name, fitting);
+    }
+    metrics.set(name, { name, schema, probe, labels: callerLabels(schema).map((l) => l.name), hosts, unlike });
+  }
+  return metrics;
+}
+
+/** The metric of a request; undefined only when none was named and there is none yet. */
+export function findMetric(metrics: ReadonlyMap<string, Metric>, name: string, kind?: TableSchema['kind']): Metric | undefined {
+  const fitting = [...metrics.values()].filter((m) => kind === undefined || m.schema.kind === kind);
+  if (name === '') return (kind === undefined ? metrics.get(preferred) : undefined) ?? fitting[0];
+  const metric = metrics.get(name);
+  if (!metric) return reject({ kind: 'unknown-metric', metric: name, suggestion: nearest(name, [...metrics.keys()]) });
+  if (kind !== undefined && metric.schema.kind !== kind) {
+    return reject({ kind: 'wrong-kind', metric: name, found: metric.schema.kind, wanted: kind, suggestion: fitting[0]?.name });
+  }
+  return metric;
+}
+
+/** A label of the host itself: `host`, or a static label that no label of the metric hides. */
+export const hostLabel = (host: FleetHost, label: string): string => (label === 'host' ? host.name : (host.record.labels[label] ?? ''));
+
+/** Static labels of any host. */
+export function staticLabels(fleet: Fleet): Set<string> {
+  const labels = new Set<string>();
+  for (const host of fleet.hosts) for (const label of Object.keys(host.record.labels)) labels.add(label);
+  return labels;
+}

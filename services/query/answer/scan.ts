@@ -1,0 +1,210 @@
+/**
+ * Adds up a metric's rows over hosts and time: select → group → sum. Row 0 (overflow) has lost its labels: it is kept
+ * apart, by host. A generator: it yields every few thousand rows, so that the driver can answer others, and stop when
+ * the caller has gone.
+ *
+ *   cell = group × bucket (histograms) × step (ranges); sums are three limbs, exact.
+ */
+import type { Fleet, FleetHost, HostTable } from '../checkpoint/fleet.ts';
+import { Groups } from './groups.ts';
+import { hostLabel, type Metric } from './metric.ts';
+import type { TimeRange } from './range.ts';
+import { reject } from './rejection.ts';
+import { idTest, isRowLabel, type Selection } from './select.ts';
+import { Sums } from './sums.ts';
+
+export const scanLimits = { groups: 200_000, cells: 4_000_000, rowsPerYield: 65_536 } as const;
+
+export interface ScanRequest {
+  readonly fleet: Fleet;
+  readonly metric: Metric;
+  readonly selection: Selection;
+  readonly groupBy: readonly string[];
+  readonly time: TimeRange;
+  /** True when the grouping has labels of hosts alone: then overflow belongs to its host's group. */
+  readonly overflowGrouped: boolean;
+  /** True to keep a histogram's buckets apart. */
+  readonly byBucket?: boolean;
+  /** Splits time; absent: one step. */
+  readonly steps?: { readonly fromMs: number; readonly lengthMs: number; readonly count: number };
+}
+
+/** One host's account of what was scanned. */
+export interface HostScan {
+  readonly host: FleetHost;
+  /** Overflow row, in the time scanned. */
+  overflow: bigint;
+  /** All rows, overflow included. */
+  counted: bigint;
+  /** Windows only: ledger increments. */
+  seen: bigint;
+  skipped: bigint;
+  /** Earliest start of an interval that was counted, Unix ms; Infinity when there is none. */
+  fromMs: number;
+}
+
+export interface Scan {
+  readonly groups: Groups;
+  /** Buckets in use, by column; empty unless asked for. */
+  readonly buckets: readonly number[];
+  readonly steps: number;
+  /** First value by cell (cellOf); empty unless there are steps or buckets. */
+  readonly counts: Sums;
+  /** Second value (a histogram's sum) by group. */
+  readonly sums: Sums;
+  /** First value by group. */
+  readonly totals: Sums;
+  /** Hosts that added to each group. */
+  readonly hostCounts: Uint32Array;
+  readonly hosts: readonly HostScan[];
+  /** Overflow by step. */
+  readonly overflowBySteps: Sums;
+  /** The cell of a group, step and bucket, or -1 when nothing was added there. */
+  cellOf(group: number, step: number, bucketColumn: number): number;
+}
+
+/** Number of a group's row that is not selected, or not known yet. */
+const unselected = -1;
+const unknown = -2;
+
+export function* scan(request: ScanRequest): Generator<void, Scan> {
+  const { fleet, metric, selection, groupBy, time, steps } = request;
+  const stepCount = steps?.count ?? 1;
+  const groups = new Groups(fleet.dictionary, Math.min(scanLimits.groups, Math.floor(scanLimits.cells / stepCount)));
+  const counts = new Sums();
+  const sums = new Sums();
+  const totals = new Sums();
+  const overflowBySteps = new Sums();
+  const histogram = metric.schema.kind === 'histogram';
+  const columns = new Map<number, number>();
+  const cells = new Map<number, number>();
+  let hostCounts = new Uint32Array(256);
+  let lastHost = new Int32Array(256).fill(-1);
+  const bucketMax = 1024;
+
+  const cellKey = (group: number, step: number, column: number): number => (group * stepCount + step) * bucketMax + column;
+  const tests = selection.rowMatchers.map((m) => ({ label: m.label, test: idTest(m, fleet.dictionary) }));
+  const hosts: HostScan[] = [];
+  let sinceYield = 0;
+
+  for (const [hostIndex, host] of selection.hosts.entries()) {
+    const account: HostScan = { host, overflow: 0n, counted: 0n, seen: 0n, skipped: 0n, fromMs: Infinity };
+    hosts.push(account);
+    const own = new Sums();
+    for (const table of metric.hosts.get(host.name)!) {
+      const place = placer(table, host);
+      const add = (series: Uint32Array, values: Uint32Array, count: number, step: number): void => {
+        for (let r = 0; r < count; r++) {
+          const at = r * 2;
+          if (values[at] === 0 && values[at + 1] === 0) continue;
+          own.add(1, values, at);
+          if (series[r] === 0) {
+            own.add(0, values, at);
+            overflowBySteps.add(step, values, at);
+            if (!request.overflowGrouped) continue;
+          }
+          const group = series[r] === 0 ? place.hostGroup() : place.groupOf(series[r]!);
+          if (group === unselected) continue;
+          totals.add(group, values, at);
+          if (histogram) sums.add(group, values, (count + r) * 2);
+          if (request.byBucket || stepCount > 1) {
+            const key = cellKey(group, step, request.byBucket ? place.bucketOf(series[r]!) : 0);
+            let cell = cells.get(key);
+            if (cell === undefined) {
+              cell = cells.size;
+              if (cell >= scanLimits.cells) reject({ kind: 'too-large', what: 'cells (groups × buckets × steps)', found: cell + 1, limit: scanLimits.cells, fix: 'group by fewer labels, or ask for a longer step' });
+              cells.set(key, cell);
+            }
+            counts.add(cell, values, at);
+          }
+          if (group >= hostCounts.length) {
+            const [counted, before] = [hostCounts, lastHost];
+            hostCounts = new Uint32Array(group * 2);
+            hostCounts.set(counted);
+            lastHost = new Int32Array(group * 2).fill(-1);
+            lastHost.set(before);
+          }
+          if (lastHost[group] !== hostIndex) {
+            lastHost[group] = hostIndex;
+            hostCounts[group]!++;
+          }
+        }
+        sinceYield += count;
+      };
+      if (time.kind === 'all') {
+        for (const base of table.bases) {
+          add(base.series, base.values, base.count, 0);
+          if (sinceYield > scanLimits.rowsPerYield) yield void (sinceYield = 0);
+        }
+        for (const last of table.lasts) {
+          add(last.series, last.values, last.count, 0);
+          if (sinceYield > scanLimits.rowsPerYield) yield void (sinceYield = 0);
+        }
+        continue;
+      }
+      for (const { startMs, values } of table.windows) {
+        if (startMs < time.fromMs || startMs >= time.toMs) continue;
+        const step = steps ? Math.min(stepCount - 1, Math.max(0, Math.floor((startMs - steps.fromMs) / steps.lengthMs))) : 0;
+        const { increments } = values;
+        add(increments.series, increments.values, increments.count, step);
+        account.seen += values.seen;
+        account.skipped += values.skipped;
+        account.fromMs = Math.min(account.fromMs, values.fromMs);
+        if (sinceYield > scanLimits.rowsPerYield) yield void (sinceYield = 0);
+      }
+    }
+    account.overflow = own.at(0);
+    account.counted = own.at(1);
+  }
+  const buckets = [...columns.keys()];
+  return {
+    groups, buckets, steps: stepCount, counts, sums, totals, hostCounts, hosts, overflowBySteps,
+    cellOf: (group, step, column) => cells.get(cellKey(group, step, column)) ?? -1,
+  };
+
+  /** Group and bucket of a table's series, each worked out once. */
+  function placer(table: HostTable, host: FleetHost): { groupOf(series: number): number; hostGroup(): number; bucketOf(series: number): number } {
+    const names = table.schema.labels.map((l) => l.name);
+    const bucketAt = table.schema.labels.findIndex((l) => l.meaning === 'bucket');
+    const path = groupBy.map((label) =>
+      isRowLabel(metric, label) ? { at: names.indexOf(label), id: 0 } : { at: -1, id: fleet.dictionary.intern(hostLabel(host, label)) },
+    );
+    const checks = tests.map(({ label, test }) => ({ at: names.indexOf(label), test }));
+    const pages = [...table.pages].sort((a, b) => a.first - b.first);
+    const made = pages.map((p) => new Int32Array(p.count).fill(unknown));
+    const pageOf = (series: number): number => {
+      let low = 0;
+      let high = pages.length - 1;
+      while (low < high) {
+        const middle = (low + high + 1) >> 1;
+        if (pages[middle]!.first <= series) low = middle;
+        else high = middle - 1;
+      }
+      return low;
+    };
+    const label = (page: number, i: number, at: number): number => pages[page]?.labels[at]?.[i] ?? 0;
+    return {
+      hostGroup: () => groups.at(path.reduce((node, p) => groups.step(node, p.id), 0), () => path.map((p) => p.id)),
+      groupOf(series) {
+        const page = pageOf(series);
+        const i = series - (pages[page]?.first ?? 0);
+        const known = made[page]?.[i] ?? unknown;
+        if (known !== unknown) return known;
+        let group = unselected;
+        if (checks.every((c) => c.test(c.at < 0 ? 0 : label(page, i, c.at)))) {
+          const ids = path.map((p) => (p.at < 0 ? p.id : label(page, i, p.at)));
+          group = groups.at(ids.reduce((node, id) => groups.step(node, id), 0), () => ids);
+        }
+        if (made[page] && i < made[page].length) made[page][i] = group;
+        return group;
+      },
+      bucketOf(series) {
+        const page = pageOf(series);
+        const bucket = Number(fleet.dictionary.text(label(page, series - (pages[page]?.first ?? 0), bucketAt)));
+        let column = columns.get(bucket);
+        if (column === undefined) columns.set(bucket, (column = columns.size % bucketMax));
+        return column;
+      },
+    };
+  }
+}

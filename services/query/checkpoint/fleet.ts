@@ -1,0 +1,98 @@
+/**
+ * The fleet as one request sees it: every partition at one version, joined. Hosts live in one partition each, so that
+ * partitions of slightly different age still give one exact total. Holds only the blobs that the request needs.
+ */
+import type { BlobName, HostRecord } from '../../shared/contract/checkpoint.ts';
+import type { RowValues, SeriesValues, WindowHostValues } from '../../shared/contract/checkpoint-codec.ts';
+import type { TableSchema } from '../../shared/contract/lineage.ts';
+import type { DecodedBlob, Lineage, SeriesPageIds } from './blobs.ts';
+import type { Dictionary } from './dictionary.ts';
+
+/** A partition's checkpoint at one version. */
+export interface LoadedPartition {
+  readonly partition: number;
+  readonly version: bigint;
+  readonly commitId: string;
+  readonly committedMs: number;
+  readonly blobs: readonly { readonly name: BlobName; readonly blob: DecodedBlob }[];
+  /** Blobs that are damaged or gone. */
+  readonly damaged: readonly string[];
+}
+
+/** One host's part of one window. */
+export interface HostWindow {
+  readonly startMs: number;
+  readonly lengthMs: number;
+  readonly values: WindowHostValues;
+}
+
+/** A table of a host; empty where the request did not ask for its blobs. */
+export interface HostTable {
+  readonly key: string;
+  readonly schema: TableSchema;
+  readonly probe: string;
+  readonly pages: SeriesPageIds[];
+  readonly bases: SeriesValues[];
+  readonly lasts: RowValues[];
+  readonly windows: HostWindow[];
+}
+
+export interface FleetHost {
+  readonly name: string;
+  readonly record: HostRecord;
+  readonly lineages: readonly Lineage[];
+  readonly tables: ReadonlyMap<string, HostTable>;
+}
+
+export interface Fleet {
+  /** By name. */
+  readonly hosts: readonly FleetHost[];
+  readonly dictionary: Dictionary;
+  /** Names this state of all partitions: equal strings, equal answers. */
+  readonly state: string;
+  /** Newest commit of any partition, Unix ms; 0 when there is none. */
+  readonly committedMs: number;
+  readonly damaged: readonly string[];
+}
+
+export function joinPartitions(partitions: readonly LoadedPartition[], dictionary: Dictionary): Fleet {
+  const hosts: FleetHost[] = [];
+  for (const partition of partitions) hosts.push(...hostsOf(partition));
+  hosts.sort((a, b) => (a.name < b.name ? -1 : 1));
+  const byNumber = [...partitions].sort((a, b) => a.partition - b.partition);
+  return {
+    hosts,
+    dictionary,
+    state: byNumber.map((p) => `${p.partition}:${p.version}:${p.commitId}`).join(' '),
+    committedMs: partitions.reduce((newest, p) => Math.max(newest, p.committedMs), 0),
+    damaged: byNumber.flatMap((p) => p.damaged.map((name) => `${p.partition}/${name}`)),
+  };
+}
+
+function hostsOf(partition: LoadedPartition): FleetHost[] {
+  const hosts = new Map<string, FleetHost & { readonly tables: Map<string, HostTable> }>();
+  for (const { blob } of partition.blobs) {
+    if (blob.kind !== 'host') continue;
+    const tables = new Map<string, HostTable>();
+    for (const { record, tables: schemas } of blob.lineages) {
+      for (const [key, schema] of schemas) {
+        if (record.state === 'quarantined' && tables.has(key)) continue;
+        tables.set(key, { key, schema, probe: record.probe, pages: [], bases: [], lasts: [], windows: [] });
+      }
+    }
+    hosts.set(blob.record.host, { name: blob.record.host, record: blob.record, lineages: blob.lineages, tables });
+  }
+  for (const { name, blob } of partition.blobs) {
+    if (name.kind === 'window' && blob.kind === 'window') {
+      const { startMs, lengthMs } = blob.window;
+      for (const values of blob.window.hosts) hosts.get(values.host)?.tables.get(name.table)?.windows.push({ startMs, lengthMs, values });
+    } else if (name.kind === 'series' || name.kind === 'base' || name.kind === 'last') {
+      const table = hosts.get(name.host)?.tables.get(name.table);
+      if (!table) continue;
+      if (blob.kind === 'series') table.pages.push(blob.page);
+      else if (blob.kind === 'base') table.bases.push(blob.values);
+      else if (blob.kind === 'last') table.lasts.push(blob.values);
+    }
+  }
+  return [...hosts.values()];
+}

@@ -1,0 +1,80 @@
+/** The query service's process: settings, store, gRPC. Serves from the last checkpoint whoever else is away. */
+import process from 'node:process';
+import { createLog } from '../shared/adapters/pino-log.ts';
+import { createRedisCheckpointReader } from '../shared/adapters/redis-checkpoint-reader.ts';
+import { describeCause, MusterError } from '../shared/runtime/errors.ts';
+import { describeSettings, resolveSettings } from '../shared/runtime/settings.ts';
+import { createAnswer } from './adapters/answer-loop.ts';
+import { serveGrpc } from './adapters/grpc-server.ts';
+import { FleetReader } from './fleet-reader.ts';
+import { Query } from './query.ts';
+import { isLocal, querySettings } from './settings.ts';
+import { statusOf } from './status.ts';
+
+/** How often the store is asked whether it is there. */
+const probeMs = 1000;
+/** Longest time for calls under way when the service stops. */
+const graceMs = 2000;
+
+async function main(): Promise<void> {
+  const { values } = resolveSettings(querySettings, { argv: process.argv.slice(2), env: process.env });
+  if (values.help) {
+    process.stdout.write(`usage: query [flags]\n\nAnswers questions over gRPC from the checkpoints in Redis.\n\n${describeSettings(querySettings)}\n`);
+    return;
+  }
+  const open = values.listen.find((address) => !isLocal(address));
+  if (open !== undefined && !values.insecureListen) {
+    throw new MusterError('config/invalid', `listen on ${open}: others could reach it, in clear text and without credentials`, {
+      remedy: 'listen on 127.0.0.1 or unix:PATH, or say --insecure-listen',
+    });
+  }
+  const log = createLog(values.logLevel, { role: 'query' });
+  const port = createRedisCheckpointReader({ address: values.redis, name: 'muster-query', log });
+  const now = (): number => Date.now();
+  const reader = new FleetReader(port, now);
+  const server = await serveGrpc(values.listen, createAnswer(new Query(), reader, now), statusOf, (method, err) => log.error({ method, err }, 'call failed'));
+
+  let serving: boolean | undefined;
+  const probe = async (): Promise<void> => {
+    const found = await reader.heads().then(
+      () => true,
+      () => false,
+    );
+    if (found !== serving) log.info({ serving: found }, found ? 'serving' : 'not serving: the store is away');
+    serving = found;
+    server.setServing(found);
+  };
+  const timer = setInterval(() => void probe(), probeMs);
+
+  let ending = false;
+  const stop = async (why: string): Promise<void> => {
+    if (ending) return;
+    ending = true;
+    log.info({ why }, 'stopping');
+    clearInterval(timer);
+    server.setServing(false);
+    await server.close(graceMs);
+    await port.close();
+    process.exit(0);
+  };
+  process.on('SIGTERM', () => void stop('SIGTERM'));
+  process.on('SIGINT', () => void stop('SIGINT'));
+  if (process.env['MUSTER_STDIN_LIFELINE'] === '1') {
+    process.stdin.on('end', () => void stop('parent ended'));
+    process.stdin.on('error', () => void stop('parent ended'));
+    process.stdin.resume();
+  }
+  await probe();
+  process.stdout.write(`${JSON.stringify({ ready: 'query', pid: process.pid, listen: server.addresses, redis: values.redis, serving })}\n`);
+}
+
+function fail(cause: unknown): never {
+  if (cause instanceof MusterError) {
+    process.stderr.write(`${cause.threeLines}\n`);
+    process.exit(cause.code === 'config/invalid' ? 2 : 1);
+  }
+  process.stderr.write(`${cause instanceof Error ? cause.stack : describeCause(cause)}\n`);
+  process.exit(1);
+}
+
+main().catch(fail);

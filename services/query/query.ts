@@ -1,0 +1,133 @@
+/**
+ * The core of the query service: what a request needs from the checkpoints, and its answer from them. Stateless but for
+ * answers kept for their next pages. `answer` is a generator, so that the driver can serve others in the midst of a
+ * long scan and stop it when the caller has gone; `finish` runs it to the end.
+ */
+import { findHost, hostMessage, listPage, prepareHosts, prepareLabelValues, prepareMetrics, valuesPage } from './answer/fleet-lists.ts';
+import { prepareLedgers } from './answer/ledgers.ts';
+import { findMetric, metricsOf } from './answer/metric.ts';
+import { decodeToken, encodeToken, PageCache, pageSize, requestHash, stateHash, type PageLimits, type Prepared } from './answer/page.ts';
+import { prepareQuery, queryPage } from './answer/query.ts';
+import { histogramPage, prepareHistogram } from './answer/query-histogram.ts';
+import { prepareRange, rangePage } from './answer/query-range.ts';
+import { resolveRange, type TimeRange } from './answer/range.ts';
+import { reject } from './answer/rejection.ts';
+import type { Fleet } from './checkpoint/fleet.ts';
+import type { BlobName } from '../shared/contract/checkpoint.ts';
+import type { MethodName, RequestOf, ResponseOf } from '../shared/contract/query.ts';
+
+export type Need = (name: BlobName) => boolean;
+
+const hostsOnly: Need = () => false;
+/** Table keys are the table's name, or name~hash. */
+const isTable = (key: string, metric: string): boolean => key === metric || (key.startsWith(metric) && key[metric.length] === '~');
+
+function inTime(name: BlobName, time: TimeRange): boolean {
+  if (time.kind === 'all') return name.kind === 'base' || name.kind === 'last';
+  return name.kind === 'window' && name.startMs >= time.fromMs && name.startMs < time.toMs;
+}
+
+const paging: Readonly<Record<Exclude<MethodName, 'GetHost'>, PageLimits>> = {
+  Query: queryPage,
+  QueryRange: rangePage,
+  QueryHistogram: histogramPage,
+  ListMetrics: listPage,
+  ListLabelValues: valuesPage,
+  ListHosts: listPage,
+  GetLedger: listPage,
+};
+
+export class Query {
+  readonly #pages = new PageCache();
+
+  /**
+   * Blobs that a request needs beside the host records, which `fleet` has. Rejects what can be known to be wrong by then.
+   */
+  needOf<M extends MethodName>(method: M, request: RequestOf<M>, fleet: Fleet, nowMs: number): Need {
+    switch (method) {
+      case 'ListMetrics':
+      case 'ListHosts':
+      case 'GetHost':
+        return hostsOnly;
+      case 'GetLedger': {
+        const { metric } = request as RequestOf<'GetLedger'>;
+        if (metric) findMetric(metricsOf(fleet), metric);
+        return (name) => (name.kind === 'base' || name.kind === 'last') && (metric === '' || isTable(name.table, metric));
+      }
+      case 'ListLabelValues': {
+        const metric = findMetric(metricsOf(fleet), (request as RequestOf<'ListLabelValues'>).metric);
+        return metric ? (name) => name.kind === 'series' && isTable(name.table, metric.name) : hostsOnly;
+      }
+      default: {
+        const asked = request as RequestOf<'Query' | 'QueryRange' | 'QueryHistogram'>;
+        const position = decodeToken(asked.pageToken, requestHash(method, request));
+        const time = resolveRange(asked, method === 'QueryRange' ? '5m' : '1m', position?.atMs ?? nowMs);
+        const metric = findMetric(metricsOf(fleet), asked.metric, method === 'QueryHistogram' ? 'histogram' : undefined);
+        if (!metric) return hostsOnly;
+        return (name) => 'table' in name && isTable(name.table, metric.name) && (name.kind === 'series' || inTime(name, time));
+      }
+    }
+  }
+
+  /** The answer to a next page that is still kept; undefined when the fleet must be read. */
+  kept<M extends MethodName>(method: M, request: RequestOf<M>): ResponseOf<M> | undefined {
+    if (method === 'GetHost') return undefined;
+    const asked = request as RequestOf<'Query'>;
+    const hash = requestHash(method, request);
+    const position = decodeToken(asked.pageToken, hash);
+    const prepared = position && this.#pages.get(method, hash, position);
+    return prepared && cut(prepared, asked.pageSize, paging[method as 'Query'], position, hash);
+  }
+
+  /** The answer. Throws Rejected. */
+  *answer<M extends MethodName>(method: M, request: RequestOf<M>, fleet: Fleet, nowMs: number): Generator<void, ResponseOf<M>> {
+    if (method === 'GetHost') return { host: hostMessage(findHost(fleet, (request as RequestOf<'GetHost'>).host), nowMs) } as ResponseOf<M>;
+    const asked = request as RequestOf<'Query'>;
+    const limits = paging[method as 'Query'];
+    pageSize(asked.pageSize, limits);
+    const hash = requestHash(method, request);
+    const state = stateHash(fleet.state);
+    const given = decodeToken(asked.pageToken, hash);
+    if (given && given.stateHash !== state) reject({ kind: 'moved-on' });
+    const position = given ?? { stateHash: state, atMs: nowMs, first: 0 };
+    const prepared = yield* prepare(method, request, fleet, position.atMs);
+    const reply = cut(prepared, asked.pageSize, limits, position, hash);
+    if ((reply as ResponseOf<'Query'>).nextPageToken) this.#pages.put(hash, position, prepared);
+    return reply;
+  }
+}
+
+function cut<M extends MethodName>(prepared: Prepared<M>, asked: number, limits: PageLimits, position: { stateHash: string; atMs: number; first: number }, hash: string): ResponseOf<M> {
+  const size = pageSize(asked, limits);
+  return prepared.page(position.first, position.first + size, (first) => encodeToken(hash, { ...position, first }));
+}
+
+function* prepare<M extends MethodName>(method: M, request: RequestOf<M>, fleet: Fleet, nowMs: number): Generator<void, Prepared<M>> {
+  const made = yield* (function* (): Generator<void, unknown> {
+    switch (method as Exclude<MethodName, 'GetHost'>) {
+      case 'Query':
+        return yield* prepareQuery(request as RequestOf<'Query'>, fleet, nowMs);
+      case 'QueryRange':
+        return yield* prepareRange(request as RequestOf<'QueryRange'>, fleet, nowMs);
+      case 'QueryHistogram':
+        return yield* prepareHistogram(request as RequestOf<'QueryHistogram'>, fleet, nowMs);
+      case 'ListMetrics':
+        return prepareMetrics(fleet);
+      case 'ListLabelValues':
+        return yield* prepareLabelValues(request as RequestOf<'ListLabelValues'>, fleet);
+      case 'ListHosts':
+        return prepareHosts(request as RequestOf<'ListHosts'>, fleet, nowMs);
+      case 'GetLedger':
+        return yield* prepareLedgers(request as RequestOf<'GetLedger'>, fleet);
+    }
+  })();
+  return made as Prepared<M>;
+}
+
+/** Runs an answer to its end at once; for tests and the simulator. */
+export function finish<T>(answer: Generator<void, T>): T {
+  for (;;) {
+    const step = answer.next();
+    if (step.done) return step.value;
+  }
+}
