@@ -16,14 +16,16 @@ import { describeSettings, resolveSettings } from '../shared/runtime/settings.ts
 import { readProbe, requireKernelTypes, requirePrivilege, resolveScope } from './adapters/host.ts';
 import { Keeper } from './adapters/libbpf-keeper.ts';
 import type { FailedProbe } from './adapters/libbpf-keeper.ts';
-import { bringUp } from './adapters/libbpf-loader.ts';
-import type { LoadedLineage } from './adapters/libbpf-loader.ts';
+import { LibbpfProbeKernel } from './adapters/libbpf-probe-kernel.ts';
 import { PinRoot } from './adapters/pin-root.ts';
 import { listen } from './adapters/unix-keeper-socket.ts';
 import type { KeeperSocket } from './adapters/unix-keeper-socket.ts';
+import { lineBytesMax, formatError, replyTo } from './keeper/protocol.ts';
+import type { LoadedLineage } from './load/probe-kernel.ts';
+import { checkRowNames, parseRows, want } from './load/wanted.ts';
+import { bringUp } from './loader.ts';
 import { readObject } from './object/object.ts';
 import type { ObjectSpec } from './object/object.ts';
-import { checkRowNames, parseRows, want } from './plan/wanted.ts';
 
 const flag = z.enum(['true', 'false']).transform((v) => v === 'true');
 const settings = {
@@ -79,6 +81,7 @@ function bringUpAll(root: PinRoot, values: ValuesOf<typeof settings>, log: Log):
   const scope = resolveScope(values.scope);
   const rows = parseRows(values.rows);
   const cpus = possibleCpus();
+  const kernel = new LibbpfProbeKernel(root);
   const loaded: LoadedLineage[] = [];
   const errors: MusterError[] = [];
   const failed: FailedProbe[] = [];
@@ -102,7 +105,7 @@ function bringUpAll(root: PinRoot, values: ValuesOf<typeof settings>, log: Log):
   }
   if (errors.length === 0) checkRowNames(rows, specs.map((s) => s.spec));
   for (const { probe, bytes, spec } of specs) {
-    attempt(probe, () => void loaded.push(bringUp(root, want(probe, spec, cpus, scope, rows), bytes, log)));
+    attempt(probe, () => void loaded.push(bringUp(kernel, want(probe, spec, cpus, scope, rows), bytes, log)));
   }
   if (loaded.length === 0) throw errors[0]!;
   return { loaded, failed };
@@ -126,7 +129,11 @@ async function keep(
   // Without a socket there is still something to wait for: a timer keeps the process alive.
   const alive = setInterval(() => undefined, 60_000);
   if (values.socket !== undefined) {
-    socket = await listen(values.socket, values.gid, process.getuid!(), (request) => keeper.answer(request));
+    socket = await listen(values.socket, values.gid, {
+      lineBytesMax,
+      reply: (line, uid) => replyTo(line, uid, process.getuid!(), (request) => keeper.answer(request)),
+      refusal: (what) => formatError(null, new MusterError('keeper/refused', what)),
+    });
   }
   ready(result.loaded, result.failed);
   log.info({ because: await told }, 'keeper ends; what is pinned goes on counting');

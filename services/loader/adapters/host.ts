@@ -6,8 +6,7 @@ import { readFileSync, readdirSync, statSync } from 'node:fs';
 import { basename, join, normalize } from 'node:path';
 import { MusterError } from '../../shared/runtime/errors.ts';
 import { nearest } from '../../shared/runtime/settings.ts';
-import type { Scope } from '../plan/wanted.ts';
-import { wholeHost } from '../plan/wanted.ts';
+import type { Scope } from '../load/wanted.ts';
 
 /** 32 hex digits; another one after every boot. */
 export const bootId = (): string => readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim().replaceAll('-', '');
@@ -38,6 +37,8 @@ export function requireKernelTypes(): void {
     throw new MusterError('bpf/no-btf', 'find the kernel’s type information', { cause });
   }
 }
+
+const wholeHost: Scope = { path: '', id: 0n, level: 0 };
 
 /** Where cgroup v2 is mounted: at the top, or beside v1 hierarchies (hybrid). */
 function cgroupMount(): string {

@@ -11,7 +11,7 @@ import { unreachable } from '../../shared/runtime/assert.ts';
 import { MusterError } from '../../shared/runtime/errors.ts';
 import type { Log } from '../../shared/runtime/log.ts';
 import type { Request } from '../keeper/protocol.ts';
-import type { LoadedLineage, ProgramState } from './libbpf-loader.ts';
+import type { LoadedLineage, ProgramState } from '../load/probe-kernel.ts';
 import type { PinRoot } from './pin-root.ts';
 import { Symbols } from './symbols.ts';
 

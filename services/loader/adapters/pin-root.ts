@@ -11,7 +11,7 @@ import { tryLockExclusive } from '../../shared/adapters/libc.ts';
 import type { LineageMeta } from '../../shared/contract/lineage.ts';
 import { parseLineageMeta } from '../../shared/contract/lineage.ts';
 import { MusterError, describeCause } from '../../shared/runtime/errors.ts';
-import type { Pinned } from '../plan/choose.ts';
+import type { Pinned } from '../load/choose.ts';
 
 const BPF_FS_MAGIC = 0xcafe4a11;
 const directoryMode = 0o750;

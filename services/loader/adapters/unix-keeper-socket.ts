@@ -8,27 +8,32 @@ import type { Server, Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { peerUid } from '../../shared/adapters/libc.ts';
 import { MusterError, describeCause } from '../../shared/runtime/errors.ts';
-import { LineCutter, formatError, formatReply, parseRequest, privileged } from '../keeper/protocol.ts';
-import type { Request } from '../keeper/protocol.ts';
+import { LineCutter } from '../../shared/runtime/line-cutter.ts';
 
 const connectionsMax = 32;
 const pendingMax = 64;
 const idleMs = 300_000;
 
-/** Answers a request, or throws MusterError. */
-export type Answer = (request: Request) => Promise<object>;
+/** What is said on the socket: keeper/protocol.ts. */
+export interface LineServer {
+  readonly lineBytesMax: number;
+  /** The reply to a line from a process of `uid`; never rejects. */
+  reply(line: string, uid: number | undefined): Promise<string>;
+  /** The reply to a connection that is about to be closed. */
+  refusal(what: string): string;
+}
 
 export interface KeeperSocket {
   close(): Promise<void>;
 }
 
-export async function listen(path: string, gid: number, ownUid: number, answer: Answer): Promise<KeeperSocket> {
+export async function listen(path: string, gid: number, lines: LineServer): Promise<KeeperSocket> {
   await removeStale(path);
   const open = new Set<Socket>();
   const server = createServer((socket) => {
     open.add(socket);
     socket.on('close', () => open.delete(socket));
-    serve(socket, ownUid, answer);
+    serve(socket, lines);
   });
   server.maxConnections = connectionsMax;
   mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
@@ -44,13 +49,13 @@ export async function listen(path: string, gid: number, ownUid: number, answer: 
   return { close: () => shut(server, open) };
 }
 
-function serve(socket: Socket, ownUid: number, answer: Answer): void {
+function serve(socket: Socket, server: LineServer): void {
   const uid = peerUid(socket);
-  const lines = new LineCutter();
+  const lines = new LineCutter(server.lineBytesMax);
   let last: Promise<void> = Promise.resolve();
   let pending = 0;
   const end = (message: string): void => {
-    socket.end(formatError(null, new MusterError('keeper/refused', message)));
+    socket.end(server.refusal(message));
   };
   socket.setEncoding('utf8');
   socket.setTimeout(idleMs, () => socket.destroy());
@@ -62,26 +67,12 @@ function serve(socket: Socket, ownUid: number, answer: Answer): void {
     for (const line of complete) {
       if (++pending > pendingMax) return end('read request: too many requests wait for an answer');
       last = last.then(async () => {
-        const reply = await replyTo(line, uid, ownUid, answer);
+        const reply = await server.reply(line, uid);
         pending--;
         if (!socket.destroyed) socket.write(reply);
       });
     }
   });
-}
-
-async function replyTo(line: string, uid: number | undefined, ownUid: number, answer: Answer): Promise<string> {
-  const { id, request } = parseRequest(line);
-  if (request instanceof MusterError) return formatError(id, request);
-  try {
-    if (privileged(request.op) && uid !== 0 && uid !== ownUid) {
-      throw new MusterError('keeper/refused', `${request.op}: not for uid ${uid ?? 'unknown'}`, { remedy: 'ask as the keeper’s own user' });
-    }
-    return formatReply(id, await answer(request));
-  } catch (cause) {
-    const error = cause instanceof MusterError ? cause : new MusterError('keeper/refused', `${request.op}: ${describeCause(cause)}`, { cause });
-    return formatError(id, error);
-  }
 }
 
 /** Removes a socket file without a listener. */

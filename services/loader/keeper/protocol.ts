@@ -4,7 +4,7 @@
  * send anything: every field is checked, and what ends or removes counting is for the keeper's own user alone.
  */
 import { z } from 'zod';
-import { MusterError } from '../../shared/runtime/errors.ts';
+import { MusterError, describeCause } from '../../shared/runtime/errors.ts';
 
 /** Longest line taken, in bytes; a longer one ends the connection. */
 export const lineBytesMax = 65536;
@@ -64,15 +64,19 @@ export const formatReply = (to: RequestId, fields: object): string => `${JSON.st
 export const formatError = (to: RequestId, error: MusterError): string =>
   `${JSON.stringify({ id: to, ok: false, error: { code: error.code, message: error.message } })}\n`;
 
-/** Cuts a stream into lines, holding at most one unfinished line. */
-export class LineCutter {
-  private rest = '';
+/** Answers a request, or throws MusterError. */
+export type Answer = (request: Request) => Promise<object>;
 
-  /** The lines completed by `text`; undefined when a line is too long. */
-  push(text: string): string[] | undefined {
-    const lines = (this.rest + text).split('\n');
-    this.rest = lines.pop()!;
-    if (this.rest.length > lineBytesMax || lines.some((line) => line.length > lineBytesMax)) return undefined;
-    return lines.filter((line) => line.trim() !== '');
+/** The reply to a line from a process of `uid` (undefined: unknown); never rejects. */
+export async function replyTo(line: string, uid: number | undefined, ownUid: number, answer: Answer): Promise<string> {
+  const { id, request } = parseRequest(line);
+  if (request instanceof MusterError) return formatError(id, request);
+  try {
+    if (privileged(request.op) && uid !== 0 && uid !== ownUid) {
+      throw new MusterError('keeper/refused', `${request.op}: not for uid ${uid ?? 'unknown'}`, { remedy: 'ask as the keeper’s own user' });
+    }
+    return formatReply(id, await answer(request));
+  } catch (cause) {
+    return formatError(id, cause instanceof MusterError ? cause : new MusterError('keeper/refused', `${request.op}: ${describeCause(cause)}`, { cause }));
   }
 }

@@ -5,6 +5,7 @@
  */
 import { controlWords } from '../../shared/contract/control.ts';
 import type { TableSchema } from '../../shared/contract/lineage.ts';
+import { constantsMap, controlMap } from '../../shared/contract/table-maps.ts';
 import { MusterError } from '../../shared/runtime/errors.ts';
 import { readBtf } from './btf.ts';
 import { readElf } from './elf.ts';
@@ -32,8 +33,6 @@ export interface ObjectSpec {
   readonly constants: { readonly bytes: Uint8Array; readonly variables: ReadonlyMap<string, Variable> };
 }
 
-export const constantsMap = '.rodata';
-export const controlMap = '.data.muster';
 const programsMax = 64;
 
 export function readObject(bytes: Uint8Array): ObjectSpec {

@@ -4,26 +4,12 @@
  */
 import { tablesMax } from '../../shared/contract/control.ts';
 import type { TableSchema } from '../../shared/contract/lineage.ts';
+import { hintsFor, mapName, rowsMax, slotParts } from '../../shared/contract/table-maps.ts';
+import type { SlotPart } from '../../shared/contract/table-maps.ts';
 import { MusterError } from '../../shared/runtime/errors.ts';
 import type { Btf } from './btf.ts';
 import { resolve, sizeOf } from './btf.ts';
 import { readKey, refuseTable, tagsOf } from './key.ts';
-
-/** The parts of a slot; a map's name is <table>_<part>_<slot>. */
-export const slotParts = ['ids', 'hints', 'keys', 'cells', 'ledger'] as const;
-export type SlotPart = (typeof slotParts)[number];
-export const mapName = (table: string, part: SlotPart, slot: 0 | 1): string => `${table}_${part}_${slot}`;
-
-export const rowsMax = 1 << 22;
-const hintsMin = 64;
-const hintsMax = 1 << 18;
-
-/** Hints per CPU for a table of so many rows: one each, within bounds. */
-export function hintsFor(rows: number): number {
-  let hints = hintsMin;
-  while (hints < rows && hints < hintsMax) hints *= 2;
-  return hints;
-}
 
 interface MapDeclaration {
   readonly variable: number;

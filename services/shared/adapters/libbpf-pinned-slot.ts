@@ -6,6 +6,8 @@
 import { closeSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TableSchema } from '../contract/lineage.ts';
+import { pinName } from '../contract/table-maps.ts';
+import type { SlotPart } from '../contract/table-maps.ts';
 import { MusterError } from '../runtime/errors.ts';
 import type { TableImage } from '../runtime/ports/pinned-tables.ts';
 import { drainMap, getPinned, mapEmpty, mapInfo } from './libbpf.ts';
@@ -51,7 +53,7 @@ export class PinnedSlot {
   ) {
     const rows = schema.rows + 1;
     const opened: Mapping[] = [];
-    const map = (part: string, bytes: number): Mapping => {
+    const map = (part: SlotPart, bytes: number): Mapping => {
       opened.push(mapPinned(path, this.pinName(part), bytes));
       return opened.at(-1)!;
     };
@@ -71,8 +73,8 @@ export class PinnedSlot {
     );
   }
 
-  private pinName(part: string): string {
-    return `${this.schema.name}-${part}-${this.slot}`;
+  private pinName(part: SlotPart): string {
+    return pinName(this.schema.name, part, this.slot);
   }
 
   /** Rows first, then cells, then the ledger: every count that is copied has its `seen` copied too. */

@@ -5,10 +5,10 @@
 import { controlWords, encodeControl } from '../../shared/contract/control.ts';
 import type { TableSchema } from '../../shared/contract/lineage.ts';
 import { schemaHash } from '../../shared/contract/lineage.ts';
+import { hintsFor, mapName, rowsMax, slotParts } from '../../shared/contract/table-maps.ts';
 import { MusterError } from '../../shared/runtime/errors.ts';
 import { nearest } from '../../shared/runtime/settings.ts';
 import type { ObjectSpec, ProgramSpec } from '../object/object.ts';
-import { hintsFor, mapName, rowsMax, slotParts } from '../object/tables.ts';
 import { billBytes } from './bill.ts';
 
 /** The cgroup v2 subtree that is counted. */
@@ -20,8 +20,6 @@ export interface Scope {
   /** Depth below the mount: "/a/b" is 2. */
   readonly level: number;
 }
-
-export const wholeHost: Scope = { path: '', id: 0n, level: 0 };
 
 export interface Wanted {
   readonly probe: string;

@@ -1,0 +1,25 @@
+/**
+ * Names and sizes of a table's kernel maps: as C identifiers in an object (bpf/muster.bpf.h), as pins (lineage.ts).
+ * A slot of a table has one map of each part.
+ */
+export const slotParts = ['ids', 'hints', 'keys', 'cells', 'ledger'] as const;
+export type SlotPart = (typeof slotParts)[number];
+
+export const mapName = (table: string, part: SlotPart, slot: 0 | 1): string => `${table}_${part}_${slot}`;
+export const pinName = (table: string, part: SlotPart, slot: 0 | 1): string => `${table}-${part}-${slot}`;
+
+/** Sections of an object that become maps: what the loader sets before load, and the control words. */
+export const constantsMap = '.rodata';
+export const controlMap = '.data.muster';
+
+/** Most rows a table may have. */
+export const rowsMax = 1 << 22;
+const hintsMin = 64;
+const hintsMax = 1 << 18;
+
+/** Hints per CPU for a table of so many rows: one each, within bounds; a power of two. */
+export function hintsFor(rows: number): number {
+  let hints = hintsMin;
+  while (hints < rows && hints < hintsMax) hints *= 2;
+  return hints;
+}
