@@ -23,6 +23,7 @@ const table = {
   'bus/unreachable': ['retry', 'start nats-server, or check --nats'],
   'bus/refused': ['halt', 'check the NATS credentials and permissions'],
   'bus/no-jetstream': ['halt', 'start nats-server with JetStream (-js)'],
+  'bus/unfit': ['halt', 'delete or rename the stream MUSTER on this server: Muster makes its own'],
   'bus/stream-full': ['retry', 'the agent holds until the aggregator has made room'],
   'bus/publish': ['retry', 'the batch is sent again as a keyframe'],
   'store/unreachable': ['retry', 'start redis-server, or check --redis'],
