@@ -2,7 +2,7 @@
  * One aggregator process: the real core of each partition, over the simulated stream and store. It can be killed
  * between any two effects, paused so that another takes its place, and refused by the store's compare-and-set.
  */
-import { createPartition, isWanted, step, type Partition } from '../../services/aggregator/partition.ts';
+import { createPartition, isWanted, step } from '../../services/aggregator/partition.ts';
 import type { PartitionEffect, PartitionEvent } from '../../services/aggregator/protocol.ts';
 import type { CommitRequest } from '../../services/shared/runtime/ports/checkpoint-store.ts';
 import type { World } from './world.ts';
@@ -15,7 +15,7 @@ export interface Delivery {
 }
 
 interface Running {
-  readonly core: Partition;
+  readonly core: ReturnType<typeof createPartition>;
   /** The stream's identity when it was loaded; deliveries of another life are not its. */
   readonly identity: string;
 }

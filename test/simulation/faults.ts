@@ -19,7 +19,7 @@ function during(w: World, us: number, begin: () => void, end: () => void): boole
   return true;
 }
 
-function killAgents(w: World, m: Machine): void {
+function killAgents(m: Machine): void {
   for (const agent of m.agents) agent.kill();
   m.agents = [];
 }
@@ -48,7 +48,7 @@ function linkFault(set: (m: Machine) => void): Fault {
 const faults = {
   'agent killed': (w) => {
     const m = machine(w);
-    killAgents(w, m);
+    killAgents(m);
     restartAgent(w, m, seconds(w, 0, 6));
     return true;
   },
@@ -95,7 +95,7 @@ const faults = {
   },
   'host rebooted': (w) => {
     const m = machine(w);
-    killAgents(w, m);
+    killAgents(m);
     m.host.reboot();
     restartAgent(w, m, seconds(w, 1, 5));
     return true;
@@ -105,7 +105,7 @@ const faults = {
     const lineages = attached(m);
     if (lineages.length === 0) return false;
     if (w.random.chance(0.5)) {
-      killAgents(w, m);
+      killAgents(m);
       restartAgent(w, m, seconds(w, 0, 4));
     }
     m.host.removePins(w.random.pick(lineages).directory);

@@ -4,6 +4,9 @@
  * nobody can read any more and the host says when that was. While the world is hostile: never more than the truth.
  */
 import { toBigInt } from '../../services/shared/algebra/limbs.ts';
+import type { Fleet } from '../../services/query/checkpoint/fleet.ts';
+import { askTotals, readFleet } from './asking.ts';
+import { labelNames } from './catalogue.ts';
 import { readPartition, type HostReading, type TableReading } from './reading.ts';
 import type { SimHost } from './host.ts';
 import type { SimLineage } from './pins.ts';
@@ -42,13 +45,18 @@ export function checkSettled(world: World, history: History): string[] {
   const wrong: string[] = [];
   const readings = new Map<string, HostReading>();
   for (const partition of world.partitions) for (const [host, r] of readPartition(world.store, partition)) readings.set(host, r);
+  const fleet = readFleet(world.store);
   for (const { host } of world.machines) {
     const reading = readings.get(host.name);
     if (!reading) {
       wrong.push(`${host.name}: no record`);
       continue;
     }
-    for (const table of tablesOf(host)) checkTable(host, table, reading, history, (what) => wrong.push(`${host.name}/${table}: ${what}`));
+    for (const table of tablesOf(host)) {
+      const say = (what: string): void => void wrong.push(`${host.name}/${table}: ${what}`);
+      checkTable(host, table, reading, history, say);
+      checkAnswer(world, fleet, host, table, reading, say);
+    }
   }
   return wrong;
 }
@@ -89,6 +97,32 @@ function checkTable(host: SimHost, table: string, reading: HostReading, history:
     wrong(`windows hold ${sum(found.windows.values())} of ${sum(found.totals.values())} though nothing is unknown`);
   }
 }
+
+/** The query service says the same, and calls nothing exact that is not. */
+function checkAnswer(world: World, fleet: Fleet, host: SimHost, table: string, reading: HostReading, wrong: (what: string) => void): void {
+  const schema = [...host.lineages.values()].flatMap((l) => l.model.tables).find((t) => t.name === table);
+  const found = reading.tables.get(table);
+  if (!schema || !found) return;
+  const labels = labelNames(schema);
+  const answer = askTotals(fleet, table, host.name, labels, world.aggregatorMs);
+  const expected = new Map<string, bigint>();
+  for (const [name, value] of found.totals) {
+    const shown = name === '' ? '' : name.split('|').slice(0, labels.length).join('|');
+    expected.set(shown, (expected.get(shown) ?? 0n) + value);
+  }
+  const total = sum(found.totals.values());
+  if (answer.total !== total) wrong(`a query answers ${answer.total} in total, the checkpoint holds ${total}`);
+  for (const [name, value] of expected) {
+    if (name !== '' && answer.rows.get(name) !== value) wrong(`a query answers ${answer.rows.get(name)} for ${name}, the checkpoint holds ${value}`);
+  }
+  if (answer.lost !== found.lost) wrong(`a query answers ${answer.lost} lost, the checkpoint holds ${found.lost}`);
+  const truth = sum(truthOf([...host.lineages.values(), ...host.past.map((p) => p.lineage)], table).values());
+  if (answer.exact && !knowsLess(host, reading) && total !== truth) wrong(`a query calls ${total} exact where ${truth} were counted`);
+}
+
+/** The store never heard of some lineage of the past, and claims nothing from before it first heard of the host. */
+const knowsLess = (host: SimHost, reading: HostReading): boolean =>
+  host.past.some(({ lineage }) => !reading.record.lineages.some((l) => l.uuid.toString('hex') === lineage.uuid));
 
 /** Watches answers while things go wrong: they never exceed the truth, and never fall unless the store went back. */
 export class Watch {
