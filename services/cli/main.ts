@@ -156,6 +156,7 @@ async function main(argv: readonly string[]): Promise<number> {
   if (!entry) {
     const close = nearest(name, verbList.map((v) => v.name));
     throw new MusterError('config/invalid', `unknown verb ${JSON.stringify(name)}`, {
+      cause: `there are ${verbList.map((v) => v.name).join(', ')}`,
       remedy: close ? `did you mean \`muster ${close}\`?` : 'see `muster --help`',
     });
   }

@@ -38,8 +38,9 @@ export function readFlags(usage: VerbUsage, argv: readonly string[], writeHelp: 
     if (!(error instanceof CommanderError)) throw error;
     if (error.code === 'commander.helpDisplayed' || error.code === 'commander.help') return undefined;
     const [what, hint] = error.message.replace(/^error: /, '').split('\n');
-    throw new MusterError('config/invalid', what!, {
-      remedy: `${hint ? `${hint.replace(/[()]/g, '')} See` : 'see'} \`muster ${usage.name} --help\``,
+    throw new MusterError('config/invalid', `muster ${usage.name}: ${what}`, {
+      cause: 'it is not what this verb takes',
+      remedy: `${hint ? `${hint.replace(/[()]/g, '').toLowerCase()} See` : 'see'} \`muster ${usage.name} --help\``,
     });
   }
   return { operands: command.args, options: command.opts() };

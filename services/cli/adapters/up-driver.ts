@@ -62,7 +62,7 @@ export function driveUp(drive: UpDrive, onSignal: (stop: () => void) => void): P
       logs.get(role)!.write(line);
       const last = words.get(role) ?? { error: '', why: '', fix: '', tail: [] };
       words.set(role, last);
-      last.tail = [...last.tail.slice(-2), line];
+      last.tail = [...last.tail.slice(-19), line];
       const part = /^(error|  why|  fix): (.*)$/.exec(line);
       if (part) {
         last[part[1]!.trim() as 'error' | 'why' | 'fix'] = part[2]!;
@@ -147,8 +147,8 @@ function failedStart(role: RoleName, reason: string, last: LastWords | undefined
   if (last?.error) {
     return new MusterError('role/failed', `${role}: ${last.error}`, { cause: last.why, remedy: last.fix || `see ${log}` });
   }
-  const said = last?.tail.join(' | ') ?? '';
-  return new MusterError('role/failed', `${role} could not start`, { cause: said || reason, remedy: `see ${log}` });
+  const said = last?.tail.find((line) => /\berror\b|Error:/i.test(line)) ?? last?.tail.at(-1);
+  return new MusterError('role/failed', `${role} could not start`, { cause: said ?? reason, remedy: `see ${log}` });
 }
 
 /** Unpins what a keeper that died could not; an unpinned link detaches its program. */

@@ -74,7 +74,6 @@ export function commandOf(role: RoleName, f: CommandFacts): Command {
           ...flag('--probes', options.probes),
           ...flag('--scope', options.scope),
           ...each('--rows', options.rows),
-          ...(options.keepPins ? ['--keep-pins'] : []),
         ],
         ...json,
       };
