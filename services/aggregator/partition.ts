@@ -36,7 +36,7 @@ interface InFlight {
   readonly sequences: readonly bigint[];
 }
 
-export interface PartitionState {
+export interface Partition {
   readonly config: PartitionConfig;
   phase: 'loading' | 'running' | 'stopping' | 'stopped' | 'halted';
   readonly merged: MergeState;
@@ -55,7 +55,7 @@ export interface PartitionState {
 /** A durable generation is told again at most so often. */
 const tellEveryMs = 5_000;
 
-export const createPartition = (config: PartitionConfig): PartitionState => ({
+export const createPartition = (config: PartitionConfig): Partition => ({
   config,
   phase: 'loading',
   merged: createMergeState(config.partition),
@@ -70,10 +70,10 @@ export const createPartition = (config: PartitionConfig): PartitionState => ({
 });
 
 /** True when a commit-due event would make a commit. */
-export const isDirty = (p: PartitionState): boolean =>
+export const isDirty = (p: Partition): boolean =>
   p.pending.length > 0 || p.failed !== undefined || hasChanges(p.merged) || hasUnannounced(p);
 
-export function step(p: PartitionState, event: PartitionEvent): PartitionEffect[] {
+export function step(p: Partition, event: PartitionEvent): PartitionEffect[] {
   const effects: PartitionEffect[] = [];
   if (p.phase === 'halted' || p.phase === 'stopped') return effects;
   assert((p.phase === 'loading') === (event.kind === 'loaded'), `event ${event.kind} while ${p.phase}`);
@@ -113,7 +113,7 @@ export function step(p: PartitionState, event: PartitionEvent): PartitionEffect[
   return effects;
 }
 
-function load(p: PartitionState, event: Extract<PartitionEvent, { kind: 'loaded' }>, effects: PartitionEffect[]): void {
+function load(p: Partition, event: Extract<PartitionEvent, { kind: 'loaded' }>, effects: PartitionEffect[]): void {
   const { checkpoint } = event;
   p.phase = 'running';
   p.streamIdentity = event.streamIdentity;
@@ -139,7 +139,7 @@ function load(p: PartitionState, event: Extract<PartitionEvent, { kind: 'loaded'
   relay(merging, effects);
 }
 
-function take(p: PartitionState, event: Extract<PartitionEvent, { kind: 'batch' }>, effects: PartitionEffect[]): void {
+function take(p: Partition, event: Extract<PartitionEvent, { kind: 'batch' }>, effects: PartitionEffect[]): void {
   const { subject, payload, nowMs } = event;
   p.pending.push(event.sequence);
   if (event.sequence > p.streamSequence) p.streamSequence = event.sequence;
@@ -158,7 +158,7 @@ function take(p: PartitionState, event: Extract<PartitionEvent, { kind: 'batch' 
   }
 }
 
-function commit(p: PartitionState, nowMs: number, effects: PartitionEffect[]): void {
+function commit(p: Partition, nowMs: number, effects: PartitionEffect[]): void {
   if (p.inFlight) return;
   for (const host of p.merged.hosts.values()) settleEnded(p.merged, host);
   retire(p.merged, nowMs);
@@ -189,7 +189,7 @@ function commit(p: PartitionState, nowMs: number, effects: PartitionEffect[]): v
   });
 }
 
-function confirm(p: PartitionState, nowMs: number, effects: PartitionEffect[]): void {
+function confirm(p: Partition, nowMs: number, effects: PartitionEffect[]): void {
   assert(p.inFlight !== undefined, 'committed without a commit');
   const { identity, sequences } = p.inFlight;
   p.head = identity;
@@ -209,7 +209,7 @@ function confirm(p: PartitionState, nowMs: number, effects: PartitionEffect[]): 
   }
 }
 
-function resolve(p: PartitionState, event: Extract<PartitionEvent, { kind: 'conflict' }>, effects: PartitionEffect[]): void {
+function resolve(p: Partition, event: Extract<PartitionEvent, { kind: 'conflict' }>, effects: PartitionEffect[]): void {
   assert(p.inFlight !== undefined, 'conflict without a commit');
   const { found } = event;
   const successor = (p.head?.version ?? 0n) + 1n;
@@ -222,12 +222,14 @@ function resolve(p: PartitionState, event: Extract<PartitionEvent, { kind: 'conf
     return;
   }
   p.phase = 'halted';
-  const values = { partition: p.config.partition, expected: p.head ? `${p.head.version}/${p.head.commitId}` : 'none', found: found ? `${found.version}/${found.commitId}` : 'none' };
-  effects.push({ kind: 'halt', error: new MusterError('store/conflict', 'commit checkpoint: the partition has moved on', { values }) });
+  const cause = `expected ${nameOf(p.head)}, found ${nameOf(found)}`;
+  effects.push({ kind: 'halt', error: new MusterError('store/conflict', `commit checkpoint of partition ${p.config.partition}: it has moved on`, { cause }) });
 }
 
+const nameOf = (identity: Identity | undefined): string => (identity ? `version ${identity.version} (${identity.commitId})` : 'none');
+
 /** Folded generations that a host has not been told of: they need one more checkpoint, and a commit to get there. */
-function hasUnannounced(p: PartitionState): boolean {
+function hasUnannounced(p: Partition): boolean {
   for (const host of p.merged.hosts.values()) for (const l of host.lineages) if (l.foldedThrough > l.announced) return true;
   return false;
 }

@@ -1,0 +1,113 @@
+/** The aggregator's process: all partitions, one connection to the bus, one to the store. */
+import { randomBytes } from 'node:crypto';
+import process from 'node:process';
+import { createNatsBatchSource } from '../shared/adapters/nats-batch-source.ts';
+import { createLog } from '../shared/adapters/pino-log.ts';
+import { createRedisCheckpointStore } from '../shared/adapters/redis-checkpoint-store.ts';
+import { partitionCount } from '../shared/contract/subjects.ts';
+import { describeCause, MusterError } from '../shared/runtime/errors.ts';
+import { describeSettings, resolveSettings } from '../shared/runtime/settings.ts';
+import { CommitGate } from './adapters/commit-gate.ts';
+import { Outage } from './adapters/outage.ts';
+import { PartitionDriver } from './adapters/partition-driver.ts';
+import { aggregatorSettings } from './config.ts';
+
+/** Servers that are not there at the start are waited for so long. */
+const patienceMs = 10_000;
+/** Bounds of stopping: emptying the stream, and the last checkpoints. */
+const drainMs = 5_000;
+const stopMs = 5_000;
+const tidyEveryMs = 30_000;
+const commitsAtOnce = 8;
+
+async function main(): Promise<void> {
+  const { values } = resolveSettings(aggregatorSettings, { argv: process.argv.slice(2), env: process.env });
+  if (values.help) {
+    process.stdout.write(`usage: aggregator [flags]\n\nMerges batches from the bus into checkpoints in the store.\n\n${describeSettings(aggregatorSettings)}\n`);
+    return;
+  }
+  const log = createLog(values.logLevel, { role: 'aggregator' });
+  const nonce = randomBytes(8).toString('hex');
+  const store = createRedisCheckpointStore({ address: values.redis, name: 'muster-aggregator', log });
+  const source = createNatsBatchSource({ address: values.nats, name: 'muster-aggregator', log });
+
+  await within(patienceMs, source.ready, () => new MusterError('bus/unreachable', `connect to nats-server at ${values.nats}: no answer within ${patienceMs / 1000} s`));
+  await untilWorks(patienceMs, () => store.verify());
+
+  const gate = new CommitGate(commitsAtOnce);
+  const outage = new Outage(log);
+  const drivers = Array.from({ length: partitionCount }, (_, partition) => new PartitionDriver({ partition, nonce, store, source, gate, outage, log, halt: fail }));
+
+  let stopping = false;
+  const stop = async (why: string): Promise<void> => {
+    if (stopping) return;
+    stopping = true;
+    log.info({ why }, 'stopping: the stream is emptied, then the last checkpoints');
+    for (const driver of drivers) driver.drain();
+    const left = await drained(source, drainMs);
+    if (left > 0) log.warn({ messages: left }, 'the stream keeps what was not merged');
+    await Promise.all(drivers.map((driver) => driver.stop(stopMs)));
+    await source.close();
+    await store.close();
+    process.exit(0);
+  };
+  process.on('SIGTERM', () => void stop('SIGTERM').catch(fail));
+  process.on('SIGINT', () => void stop('SIGINT').catch(fail));
+  if (process.env['MUSTER_STDIN_LIFELINE'] === '1') {
+    process.stdin.on('end', () => void stop('parent ended').catch(fail));
+    process.stdin.on('error', () => void stop('parent ended').catch(fail));
+    process.stdin.resume();
+  }
+
+  await Promise.all(drivers.map((driver) => driver.start()));
+  setInterval(() => {
+    for (const driver of drivers) driver.tidy();
+  }, tidyEveryMs).unref();
+  if (!stopping) process.stdout.write(`${JSON.stringify({ ready: 'aggregator', pid: process.pid, partitions: partitionCount, stream: await source.streamIdentity() })}\n`);
+}
+
+/** Messages left after at most `ms` of waiting for the stream to become empty. */
+async function drained(source: { unacknowledged(): Promise<number> }, ms: number): Promise<number> {
+  const end = performance.now() + ms;
+  for (;;) {
+    const left = await source.unacknowledged().catch(() => 0);
+    if (left === 0 || performance.now() > end) return left;
+    await pause(50);
+  }
+}
+
+async function within<T>(ms: number, act: Promise<T>, late: () => Error): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const timeout = new Promise<never>((_, reject) => (timer = setTimeout(() => reject(late()), ms)));
+  try {
+    return await Promise.race([act, timeout]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Tries again while the error says that it may help. */
+async function untilWorks(ms: number, act: () => Promise<void>): Promise<void> {
+  const end = performance.now() + ms;
+  for (;;) {
+    try {
+      return await act();
+    } catch (cause) {
+      if (!(cause instanceof MusterError) || cause.disposition !== 'retry' || performance.now() > end) throw cause;
+      await pause(250);
+    }
+  }
+}
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+function fail(cause: unknown): never {
+  if (cause instanceof MusterError) {
+    process.stderr.write(`${cause.threeLines}\n`);
+    process.exit(cause.code === 'config/invalid' ? 2 : 1);
+  }
+  process.stderr.write(`${cause instanceof Error ? cause.stack : describeCause(cause)}\n`);
+  process.exit(1);
+}
+
+main().catch(fail);

@@ -1,0 +1,227 @@
+/**
+ * Port BatchSource on NATS JetStream: one pull at a time per partition, bounded in bytes, so that all partitions
+ * together stay well below what makes nats-server drop a slow reader. Stream and consumers that vanish are made anew;
+ * a message says which life of the stream it is of. Idle, a partition costs two messages a minute.
+ */
+import { createInbox, type Msg, type NatsConnection, type Subscription } from 'nats';
+import { partitionCount, streamName } from '../contract/subjects.ts';
+import { describeCause, MusterError } from '../runtime/errors.ts';
+import type { Log } from '../runtime/log.ts';
+import type { BatchSource, ReceivedBatch } from '../runtime/ports/batch-source.ts';
+import { keepConnected, type NatsLink, type NatsOptions } from './nats-connection.ts';
+import { consumerOf, ensureConsumer, ensureStream, parseReply, unacknowledgedIn } from './nats-stream.ts';
+
+export interface NatsBatchSource extends BatchSource {
+  /** Resolves when the server was reached for the first time; rejects with bus/refused or bus/no-jetstream. */
+  readonly ready: Promise<void>;
+}
+
+const pullMessages = 64;
+/** Bytes of one pull: a batch and its headers fit (batchBytesMax). All partitions at once: 36 MiB of the 64 MiB that stall. */
+const pullBytes = 576 * 1024;
+/** A message that fits no ordinary pull is poison, and must come out all the same. */
+const pullBytesLarge = 64 * 1024 * 1024;
+const pullExpiresMs = 60_000;
+const tendEveryMs = 500;
+const acknowledgement = new TextEncoder().encode('+ACK');
+
+interface Consumption {
+  readonly partition: number;
+  readonly deliver: (message: ReceivedBatch) => void;
+  /** False until the consumer was made, and again when it may be gone. */
+  ready: boolean;
+  /** Made by this process before: what it holds is ours. */
+  made: boolean;
+  pulling: boolean;
+  pulledMs: number;
+  got: number;
+  large: boolean;
+  failing: boolean;
+}
+
+export function createNatsBatchSource(options: NatsOptions): NatsBatchSource {
+  return new Source(options);
+}
+
+class Source implements NatsBatchSource {
+  readonly ready: Promise<void>;
+  private readonly link: NatsLink;
+  private readonly log: Log;
+  private readonly consumptions = new Map<number, Consumption>();
+  private readonly timer: NodeJS.Timeout;
+  private connection: NatsConnection | undefined;
+  private inbox = '';
+  private identity: string | undefined;
+  private tending = false;
+  private closed = false;
+
+  constructor(options: NatsOptions) {
+    this.log = options.log;
+    this.link = keepConnected(options);
+    this.ready = this.link.ready;
+    this.link.each((connection) => this.use(connection));
+    this.link.onDown(() => this.forget());
+    this.timer = setInterval(() => void this.tend(), tendEveryMs);
+  }
+
+  async streamIdentity(): Promise<string> {
+    try {
+      return (this.identity = await ensureStream(this.link.require()));
+    } catch (cause) {
+      throw translate('open the stream', cause);
+    }
+  }
+
+  async consume(partition: number, deliver: (message: ReceivedBatch) => void): Promise<void> {
+    const c: Consumption = { partition, deliver, ready: false, made: false, pulling: false, pulledMs: 0, got: 0, large: false, failing: false };
+    this.consumptions.set(partition, c);
+    await this.begin(c);
+  }
+
+  tell(subject: string, payload: Uint8Array): void {
+    try {
+      this.link.require().publish(subject, payload);
+    } catch (cause) {
+      this.log.debug({ subject, reason: describeCause(cause) }, 'message not sent');
+    }
+  }
+
+  async unacknowledged(): Promise<number> {
+    try {
+      return await unacknowledgedIn(this.link.require());
+    } catch (cause) {
+      throw translate('look at the stream', cause);
+    }
+  }
+
+  async close(): Promise<void> {
+    this.closed = true;
+    clearInterval(this.timer);
+    // Acknowledgements that are written but not sent yet must leave.
+    await this.connection?.flush().catch(() => undefined);
+    await this.link.close();
+  }
+
+  /** A new connection: one subscription takes the answers to all pulls. */
+  private use(connection: NatsConnection): void {
+    this.connection = connection;
+    this.inbox = createInbox();
+    const subscription: Subscription = connection.subscribe(`${this.inbox}.*`, {
+      callback: (error, message) => {
+        if (!error) this.receive(message, subscription);
+      },
+    });
+    this.forget();
+  }
+
+  /** Pulls and consumers may be gone: look at all again. */
+  private forget(): void {
+    for (const c of this.consumptions.values()) c.ready = c.pulling = false;
+  }
+
+  /** Makes the consumer and pulls. Rejects when it cannot; tend() tries again. */
+  private async begin(c: Consumption): Promise<void> {
+    try {
+      const connection = this.link.require();
+      const identity = await ensureStream(connection);
+      if (identity !== this.identity) {
+        if (this.identity !== undefined) this.log.warn({ stream: streamName, was: this.identity, is: identity }, 'the stream was made again');
+        this.identity = identity;
+      }
+      await ensureConsumer(connection, c.partition, !c.made);
+      if (connection !== this.connection) return;
+      c.made = c.ready = true;
+      c.failing = false;
+      if (!c.pulling) this.pull(c);
+    } catch (cause) {
+      throw translate(`consume partition ${c.partition}`, cause);
+    }
+  }
+
+  private pull(c: Consumption): void {
+    if (this.closed || !this.connection) return;
+    c.pulling = true;
+    c.pulledMs = performance.now();
+    c.got = 0;
+    const request = JSON.stringify({ batch: c.large ? 1 : pullMessages, max_bytes: c.large ? pullBytesLarge : pullBytes, expires: pullExpiresMs * 1_000_000 });
+    c.large = false;
+    try {
+      this.connection.publish(`$JS.API.CONSUMER.MSG.NEXT.${streamName}.${consumerOf(c.partition)}`, request, { reply: `${this.inbox}.${c.partition}` });
+    } catch {
+      c.pulling = false;
+    }
+  }
+
+  private receive(message: Msg, subscription: Subscription): void {
+    const code = message.headers?.code ?? 0;
+    if (message.subject.startsWith(`${this.inbox}.`) && code > 0) {
+      const c = this.consumptions.get(Number(message.subject.slice(this.inbox.length + 1)));
+      if (c) this.ended(c, code, message.headers!.description);
+      return;
+    }
+    const position = message.reply === undefined ? undefined : parseReply(message.reply);
+    const c = this.consumptions.get(partitionOfReply(message.reply ?? ''));
+    if (!position || !c || subscription.isClosed()) return;
+    const reply = message.reply!;
+    c.got++;
+    c.pulledMs = performance.now();
+    c.deliver({
+      subject: message.subject,
+      payload: message.data,
+      sequence: position.sequence,
+      storedMs: position.storedMs,
+      streamIdentity: this.identity ?? '',
+      ack: () => {
+        try {
+          this.link.require().publish(reply, acknowledgement);
+        } catch {
+          // It comes again, and counts nothing again.
+        }
+      },
+    });
+    if (c.got >= pullMessages) this.pull(c);
+  }
+
+  /** A pull ended without having brought all it asked for: 404 none, 408 expired, 409 with a reason. */
+  private ended(c: Consumption, code: number, description: string): void {
+    if (code === 100) return;
+    if (code === 409 && /exceed/i.test(description) && /bytes/i.test(description)) c.large = c.got === 0;
+    else if (code !== 404 && code !== 408) c.ready = false;
+    c.pulling = false;
+    if (c.ready) this.pull(c);
+  }
+
+  /** Brings back what fell asleep: pulls whose end was never heard of, consumers and streams that vanished. */
+  private async tend(): Promise<void> {
+    if (this.tending || this.closed) return;
+    this.tending = true;
+    try {
+      for (const c of this.consumptions.values()) {
+        const overdue = c.pulling && performance.now() - c.pulledMs > pullExpiresMs + 5_000;
+        if (overdue) c.ready = c.pulling = false;
+        if (c.ready && c.pulling) continue;
+        await this.begin(c).catch((cause: unknown) => {
+          if (!c.failing) this.log.debug({ partition: c.partition, reason: describeCause(cause) }, 'cannot consume; trying on');
+          c.failing = true;
+        });
+      }
+    } finally {
+      this.tending = false;
+    }
+  }
+}
+
+/** From the consumer's name in the reply subject; -1 when it is none of ours. */
+function partitionOfReply(reply: string): number {
+  const match = /\.partition-(\d{1,2})\./.exec(reply);
+  const partition = match ? Number(match[1]) : -1;
+  return partition < partitionCount ? partition : -1;
+}
+
+function translate(what: string, cause: unknown): MusterError {
+  if (cause instanceof MusterError) return cause;
+  const code = (cause as { code?: string }).code ?? '';
+  if (code === 'PERMISSIONS_VIOLATION' || code === 'AUTHORIZATION_VIOLATION') return new MusterError('bus/refused', `${what}: not allowed`, { cause });
+  if (code === '503' && /jetstream/i.test(describeCause(cause))) return new MusterError('bus/no-jetstream', `${what}: no JetStream`, { cause });
+  return new MusterError('bus/unreachable', `${what}: no answer`, { cause });
+}

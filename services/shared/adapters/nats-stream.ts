@@ -1,0 +1,103 @@
+/**
+ * The one stream and its consumers: file storage, bounded, `discard: new` (agents hold, and their kernels with them),
+ * work-queue retention (what is acknowledged frees its space), one durable pull consumer per partition.
+ */
+import { AckPolicy, DeliverPolicy, DiscardPolicy, type JetStreamManager, nanos, type NatsConnection, type NatsError, ReplayPolicy, RetentionPolicy, StorageType } from 'nats';
+import { streamName, streamSubjects } from '../contract/subjects.ts';
+import { MusterError } from '../runtime/errors.ts';
+
+const streamBytesMax = 1 << 30;
+const streamBytesMin = 1 << 24;
+const duplicateWindowMs = 120_000;
+const ackWaitMs = 30_000;
+/** Messages of one partition that are delivered and not acknowledged: bounds what a store that is away can pile up. */
+const unacknowledgedMax = 512;
+
+/** err_code of the JetStream API. */
+const notFound = { stream: 10059, consumer: 10014 } as const;
+const noRoom = new Set([10047, 10023, 10028]);
+
+const apiCode = (cause: unknown): number => (cause as NatsError | undefined)?.api_error?.err_code ?? 0;
+
+/** Makes the stream if it is absent. Returns its identity: the moment it was created. */
+export async function ensureStream(connection: NatsConnection): Promise<string> {
+  const manager = await connection.jetstreamManager({ checkAPI: false });
+  try {
+    return check(await manager.streams.info(streamName));
+  } catch (cause) {
+    if (apiCode(cause) !== notFound.stream) throw cause;
+  }
+  for (let bytes = streamBytesMax; ; bytes /= 2) {
+    try {
+      return check(
+        await manager.streams.add({
+          name: streamName,
+          subjects: [streamSubjects],
+          storage: StorageType.File,
+          retention: RetentionPolicy.Workqueue,
+          discard: DiscardPolicy.New,
+          max_bytes: bytes,
+          duplicate_window: nanos(duplicateWindowMs),
+        }),
+      );
+    } catch (cause) {
+      if (!noRoom.has(apiCode(cause)) || bytes <= streamBytesMin) throw cause;
+    }
+  }
+}
+
+function check({ created, config }: { created: string; config: { retention: string; discard: string; subjects: string[] } }): string {
+  if (config.retention !== 'workqueue' || config.discard !== 'new' || !config.subjects.includes(streamSubjects)) {
+    throw new MusterError('bus/unfit', `open stream ${streamName}: it is not Muster's`, {
+      values: { retention: config.retention, discard: config.discard, subjects: config.subjects.join(',') },
+    });
+  }
+  return created;
+}
+
+export const consumerOf = (partition: number): string => `partition-${partition}`;
+
+/**
+ * Makes the partition's consumer. One that is there and holds messages of an aggregator that died is made anew, so
+ * that they come at once and not after their wait.
+ */
+export async function ensureConsumer(connection: NatsConnection, partition: number, fresh: boolean): Promise<void> {
+  const manager = await connection.jetstreamManager({ checkAPI: false });
+  const name = consumerOf(partition);
+  if (fresh) await dropHolding(manager, name);
+  // Adding what is there with the same configuration changes nothing.
+  await manager.consumers.add(streamName, {
+    durable_name: name,
+    filter_subject: `${streamSubjects.replace(/>$/, '')}${partition}.>`,
+    ack_policy: AckPolicy.Explicit,
+    ack_wait: nanos(ackWaitMs),
+    max_ack_pending: unacknowledgedMax,
+    deliver_policy: DeliverPolicy.All,
+    replay_policy: ReplayPolicy.Instant,
+    // Pulls of one process wait side by side only for the moment in which one ends and the next arrives.
+    max_waiting: 8,
+  });
+}
+
+async function dropHolding(manager: JetStreamManager, name: string): Promise<void> {
+  try {
+    const info = await manager.consumers.info(streamName, name);
+    if (info.num_ack_pending > 0 || info.num_waiting > 0) await manager.consumers.delete(streamName, name);
+  } catch (cause) {
+    if (apiCode(cause) !== notFound.consumer) throw cause;
+  }
+}
+
+export async function unacknowledgedIn(connection: NatsConnection): Promise<number> {
+  const manager = await connection.jetstreamManager({ checkAPI: false });
+  return (await manager.streams.info(streamName)).state.messages;
+}
+
+/** Position and time of a delivered message, from its reply subject. Source: NATS ADR-15. */
+export function parseReply(reply: string): { sequence: bigint; storedMs: number } | undefined {
+  // $JS.ACK.<stream>.<consumer>.<delivered>.<stream seq>.<consumer seq>.<ns>.<pending>, with domain and account in front of the stream since.
+  const t = reply.split('.');
+  const at = t.length >= 11 ? 7 : t.length === 9 ? 5 : undefined;
+  if (t[0] !== '$JS' || t[1] !== 'ACK' || at === undefined || !/^\d+$/.test(t[at]!) || !/^\d+$/.test(t[at + 2]!)) return undefined;
+  return { sequence: BigInt(t[at]!), storedMs: Number(BigInt(t[at + 2]!) / 1_000_000n) };
+}
