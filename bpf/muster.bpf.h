@@ -134,7 +134,8 @@ typedef __u64 __attribute__((may_alias)) muster_word;
 	}
 
 #define MUSTER_TABLE(name, key_type, values, capacity, tag)                                                          \
-	_Static_assert(sizeof(key_type) % 8 == 0 && _Alignof(key_type) == 8, "a key is made of whole 64-bit words"); \
+	_Static_assert(sizeof(key_type) % 8 == 0, "a key is made of whole 64-bit words: name the rest __u32 pad");     \
+	_Static_assert(_Alignof(key_type) == 8, "a key of small members only needs __attribute__((aligned(8)))");    \
 	const volatile __u32 name##_rows = capacity;                                                                 \
 	const volatile __u32 name##_hint_mask = MUSTER_HINTS - 1;                                                    \
 	struct name##_marked {                                                                                       \

@@ -73,14 +73,14 @@ export class LoadedProbe {
     readonly directory: string,
   ) {}
 
-  /** The first table's slot: the active one unless another is meant. */
-  read(slot = decodeControl(this.lineage.readControl())!.slot): Contents {
+  /** A table's slot: of the first table, and the active one, unless another is meant. */
+  read(slot = decodeControl(this.lineage.readControl())!.slot, table = 0): Contents {
     const image: TableImage = { rowsIssued: 0, cells: new Uint32Array(0), ledger: new Uint32Array(0) };
-    this.lineage.readTable(0, slot, image);
+    this.lineage.readTable(table, slot, image);
     const { rowsIssued } = image;
-    const schema = this.meta.tables[0]!;
+    const schema = this.meta.tables[table]!;
     const words = 1 + schema.keyWords;
-    const keys = rowsIssued > 0 ? new BigUint64Array(this.lineage.readKeys(0, slot, 1, rowsIssued).buffer) : new BigUint64Array();
+    const keys = rowsIssued > 0 ? new BigUint64Array(this.lineage.readKeys(table, slot, 1, rowsIssued).buffer) : new BigUint64Array();
     const values = sumOverCpus(image, this.meta.cpus, schema);
     const ledger = sumLedger(image, this.meta.cpus);
     const rows = values.slice(1).map((v, i) => ({ row: i + 1, key: keys.slice(i * words + 1, (i + 1) * words), values: v }));

@@ -7,7 +7,7 @@
  *   --calls N       calls per thread and round (1)
  *   --rounds R      rounds, timed one by one (1)
  *   --comm NAME     name of the threads (load-thread)
- *   --call KIND     getppid (default) | yield | nap (1 ms) | number | compat (getppid, 32-bit)
+ *   --call KIND     getppid (default) | yield | nap (1 ms) | spin (100 us) | number | compat (getppid, 32-bit)
  *   --keys K        number: call numbers FIRST … FIRST+K-1 in rotation, none of which exists (1)
  *   --first NR      number: the first of them (1000)
  *   --names K       before each call take the next of K names NAME-0 … (one prctl more per call)
@@ -32,7 +32,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum kind { GETPPID, YIELD, NAP, NUMBER, COMPAT };
+enum kind { GETPPID, YIELD, NAP, SPIN, NUMBER, COMPAT };
 
 static long threads = 1, calls = 1, rounds = 1, keys = 1, first = 1000, names, pin = -1;
 static int spread, gate;
@@ -80,6 +80,10 @@ static void work(void)
 			break;
 		case NAP:
 			nanosleep(&nap, NULL);
+			break;
+		case SPIN:
+			for (const long long end = now_ns() + 100000; now_ns() < end;)
+				;
 			break;
 		case NUMBER:
 			syscall(number);
@@ -164,7 +168,7 @@ static void parse(int argc, char **argv)
 		{ "call", 1, 0, 'C' },	  { "keys", 1, 0, 'k' },  { "first", 1, 0, 'f' },  { "names", 1, 0, 'N' },
 		{ "pin", 1, 0, 'p' },	  { "spread", 0, 0, 's' }, { "cgroup", 1, 0, 'g' }, { "gate", 0, 0, 'G' }, { 0 },
 	};
-	static const char *const kinds[] = { "getppid", "yield", "nap", "number", "compat" };
+	static const char *const kinds[] = { "getppid", "yield", "nap", "spin", "number", "compat" };
 
 	for (int o; (o = getopt_long(argc, argv, "", options, NULL)) != -1;) {
 		switch (o) {

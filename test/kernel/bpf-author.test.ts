@@ -1,0 +1,57 @@
+/** A probe that uses the header as a user would: buckets as in TypeScript, several tables, amounts, label tags. */
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { bucketOf } from '../../services/shared/algebra/histogram.ts';
+import { checkout, loadProbe, ownCgroup, requireBpf, total } from './probe.ts';
+import { generate } from './generator.ts';
+
+/** Compiles a source beside this file with the script that users are told to use. */
+function compile(source: string): Buffer {
+  const directory = mkdtempSync(join(tmpdir(), 'muster-probe-'));
+  try {
+    const object = join(directory, 'probe.bpf.o');
+    execFileSync(join(checkout, 'deploy/build-bpf.sh'), [join(import.meta.dirname, source), object], { stdio: 'inherit' });
+    return readFileSync(object);
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+}
+
+test('the kernel puts values near every power of two into the buckets that user space names', async (t) => {
+  if (!requireBpf(t)) return;
+  const { directory, scope } = ownCgroup(t);
+  const probe = loadProbe(t, 'buckets', { scope }, compile('probes/buckets.bpf.c'));
+  const rounds = 3n;
+  await generate(['--call', 'number', '--first', 5000, '--keys', 512, '--calls', 512 * Number(rounds), '--cgroup', directory]);
+  const contents = probe.read();
+  let observed = 0n;
+  for (const { key, values } of contents.rows) {
+    const [value, bucket] = [key[0]!, key[1]!];
+    assert.equal(Number(bucket), bucketOf(value), `bucket of ${value}`);
+    assert.equal(values[1], BigInt.asUintN(64, values[0]! * value), `sum of ${value}`);
+    observed += values[0]!;
+  }
+  assert.equal(observed, 512n * rounds);
+  assert.ok(contents.rows.length > 300);
+  assert.equal(total(contents), contents.seen);
+});
+
+test('a second table of the object counts amounts under its own labels', async (t) => {
+  if (!requireBpf(t)) return;
+  const { directory, scope } = ownCgroup(t);
+  const probe = loadProbe(t, 'buckets', { scope }, compile('probes/buckets.bpf.c'));
+  await generate(['--call', 'number', '--first', 5000, '--keys', 100, '--calls', 100, '--cgroup', directory]);
+  const schema = probe.meta.tables[1]!;
+  assert.deepEqual(
+    [schema.name, schema.kind, schema.unit, schema.help, schema.rows],
+    ['parities', 'counter', 'bytes', 'bytes: even and odd', 4],
+  );
+  assert.deepEqual(schema.labels, [{ name: 'kind', meaning: 'enum', offset: 0, size: 4, names: { 0: 'EVEN', 1: 'ODD' } }]);
+  const contents = probe.read(undefined, 1);
+  assert.deepEqual(contents.rows.map((r) => [r.key[0], r.values[0]]), [[0n, 50_000n], [1n, 50_000n]]);
+  assert.equal(contents.seen, 100_000n);
+});
