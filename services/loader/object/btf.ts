@@ -84,7 +84,7 @@ function readType(types: ObjectBytes, names: ObjectBytes, at: number): [BtfType,
     }
     case 6: {
       const values = entry(8, (offset) => [
-        String(flag ? types.i32(offset + 4) : types.u32(offset + 4)),
+        asSigned(BigInt(types.u32(offset + 4)), word),
         names.name(types.u32(offset)),
       ]);
       return [{ kind: 'enum', name, size: word, names: Object.fromEntries(values) }, body + length * 8];
@@ -112,7 +112,7 @@ function readType(types: ObjectBytes, names: ObjectBytes, at: number): [BtfType,
     case 19: {
       const values = entry(12, (offset) => {
         const bits = (BigInt(types.u32(offset + 8)) << 32n) | BigInt(types.u32(offset + 4));
-        return [String(flag ? BigInt.asIntN(64, bits) : bits), names.name(types.u32(offset))];
+        return [asSigned(bits, word), names.name(types.u32(offset))];
       });
       return [{ kind: 'enum', name, size: word, names: Object.fromEntries(values) }, body + length * 12];
     }
@@ -120,6 +120,9 @@ function readType(types: ObjectBytes, names: ObjectBytes, at: number): [BtfType,
       return refuse(`unknown kind of type ${kind}`, { offset: at });
   }
 }
+
+/** Enum values by their decimal number, taken as signed of the enum's size: as a decoder reads them from a key. */
+const asSigned = (value: bigint, bytes: number): string => String(BigInt.asIntN(Math.min(bytes, 8) * 8, value));
 
 /** The type behind typedefs and qualifiers. A cycle of them, which no compiler writes, is refused. */
 export function resolve(btf: Btf, id: number): BtfType {
