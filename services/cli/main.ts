@@ -163,7 +163,9 @@ async function main(argv: readonly string[]): Promise<number> {
   if (entry.verb.kind === 'data') return runData(entry, await entry.verb.load(), rest);
   if (entry.verb.kind === 'role') {
     const { runRole } = await import('./adapters/role-child.ts');
-    return runRole(join(servicesOf(findRoot()), entry.verb.service, 'main.js'), rest);
+    const code = await runRole(join(servicesOf(findRoot()), entry.verb.service, 'main.js'), rest);
+    if (rest.includes('--help') && entry.verb.examples) out(`\nexamples:\n${entry.verb.examples.map((e) => `  ${e}\n`).join('')}`);
+    return code;
   }
   if (entry.name === 'up') return runUp(entry, rest);
   if (entry.name === 'doctor') return runDoctor(entry, rest);
