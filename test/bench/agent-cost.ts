@@ -12,7 +12,7 @@ import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createNatsBatchSource } from '../../services/shared/adapters/nats-batch-source.ts';
 import { silentLog } from '../../services/shared/runtime/log.ts';
-import { Generator } from '../kernel/generator.ts';
+import { generate } from '../kernel/generator.ts';
 import type { Figure } from './figure.ts';
 
 const root = join(import.meta.dirname, '../..');
@@ -47,12 +47,12 @@ async function withAgent<T>(rows: number, measure: (pid: number) => Promise<T>):
   mkdirSync(cgroup);
   const children: ChildProcess[] = [];
   const start = (words: string[], ready: RegExp): Promise<ChildProcess> => startChild(words, ready, children);
-  let generator: Generator | undefined;
   let busy = true;
   try {
     const port = await freePort();
     await start(['nats-server', '-js', '-sd', dir, '-a', '127.0.0.1', '-p', String(port)], /Server is ready/);
     const source = createNatsBatchSource({ address: `127.0.0.1:${port}`, name: 'bench', log: silentLog });
+    await source.ready;
     await source.streamIdentity();
     await source.close();
     const loader = [process.execPath, join(root, 'dist/services/loader/main.js'), '--keep', '--probes', 'syscalls'];
@@ -60,14 +60,13 @@ async function withAgent<T>(rows: number, measure: (pid: number) => Promise<T>):
       [...loader, '--pin-root', pinRoot, '--scope', `cgroup=${cgroup}`, '--rows', `syscalls=${rows + 256}`, '--gid', String(unprivileged), '--socket', join(dir, 'keeper.sock')],
       /"ready"/,
     );
-    generator = await Generator.start(['--cgroup', cgroup, '--call', 'number', '--keys', rows, '--calls', rows]);
     const changing = (async (): Promise<void> => {
       while (busy) {
-        await generator.run();
+        await generate(['--cgroup', cgroup, '--call', 'number', '--keys', rows, '--calls', rows]);
         await sleep(400);
       }
     })();
-    const bare = ['setpriv', '--inh-caps=-all,+setuid,+setgid', '--bounding-set=-all', '--no-new-privs'];
+    const bare = ['setpriv', '--inh-caps=-all,+setuid,+setgid', 'setpriv', '--bounding-set=-all', '--no-new-privs'];
     const agent = await start(
       [...bare, process.execPath, join(root, 'dist/services/agent/main.js'), '--host', 'bench', '--interval', '1s', '--pin-root', pinRoot, '--nats', `127.0.0.1:${port}`, '--uid', String(unprivileged), '--gid', String(unprivileged)],
       /"ready"/,
@@ -78,7 +77,6 @@ async function withAgent<T>(rows: number, measure: (pid: number) => Promise<T>):
     return result;
   } finally {
     busy = false;
-    await generator?.end();
     for (const child of children.reverse()) {
       if (child.exitCode === null) {
         child.kill('SIGTERM');
