@@ -16,19 +16,26 @@ const color = (stream: NodeJS.WriteStream): boolean => stream.isTTY === true && 
 function findRoot(): string {
   for (let folder = import.meta.dirname; ; folder = dirname(folder)) {
     if (existsSync(join(folder, 'package.json'))) return folder;
-    if (folder === '/') throw new MusterError('config/invalid', 'find the installation: no package.json above the program');
+    if (folder === '/')
+      throw new MusterError('config/invalid', 'find the installation: no package.json above the program');
   }
 }
 /** Where <service>/main.js is; the sources need a loader of TypeScript, so a checkout runs what set-up compiled. */
 const servicesOf = (root: string): string => join(root, 'dist/services');
 
 const outputOption: OptionSpec = { flag: '-o, --output <format>', help: 'table or json', fallback: 'table' };
-const serverOption: OptionSpec = { flag: '--server <address>', help: 'query service, HOST:PORT', fallback: '127.0.0.1:50151' };
+const serverOption: OptionSpec = {
+  flag: '--server <address>',
+  help: 'query service, HOST:PORT',
+  fallback: '127.0.0.1:50151',
+};
 
 function outputFormat(options: Readonly<Record<string, unknown>>): 'table' | 'json' {
   const format = options['output'];
   if (format === 'table' || format === 'json') return format;
-  throw new MusterError('config/invalid', `--output ${JSON.stringify(format)}: not table or json`, { remedy: 'for example -o json' });
+  throw new MusterError('config/invalid', `--output ${JSON.stringify(format)}: not table or json`, {
+    remedy: 'for example -o json',
+  });
 }
 
 async function runData(entry: VerbEntry, verb: DataVerb, argv: readonly string[]): Promise<number> {
@@ -106,10 +113,13 @@ async function runDoctor(entry: VerbEntry, argv: readonly string[]): Promise<num
     answers: async () => {
       const { connectQuery } = await import('../shared/adapters/grpc-client.ts');
       const client = connectQuery(listen);
-      return client.call('ListMetrics', {}, { deadlineMs: 2000 }).then(
-        () => true,
-        () => false,
-      ).finally(() => client.close());
+      return client
+        .call('ListMetrics', {}, { deadlineMs: 2000 })
+        .then(
+          () => true,
+          () => false,
+        )
+        .finally(() => client.close());
     },
   });
   const checks = examine(facts);
@@ -154,7 +164,10 @@ async function main(argv: readonly string[]): Promise<number> {
   }
   const entry = verbList.find((v) => v.name === (name === '--version' || name === '-V' ? 'version' : name));
   if (!entry) {
-    const close = nearest(name, verbList.map((v) => v.name));
+    const close = nearest(
+      name,
+      verbList.map((v) => v.name),
+    );
     throw new MusterError('config/invalid', `unknown verb ${JSON.stringify(name)}`, {
       cause: `there are ${verbList.map((v) => v.name).join(', ')}`,
       remedy: close ? `did you mean \`muster ${close}\`?` : 'see `muster --help`',
@@ -164,7 +177,8 @@ async function main(argv: readonly string[]): Promise<number> {
   if (entry.verb.kind === 'role') {
     const { runRole } = await import('./adapters/role-child.ts');
     const code = await runRole(join(servicesOf(findRoot()), entry.verb.service, 'main.js'), rest);
-    if (rest.includes('--help') && entry.verb.examples) out(`\nexamples:\n${entry.verb.examples.map((e) => `  ${e}\n`).join('')}`);
+    if (rest.includes('--help') && entry.verb.examples)
+      out(`\nexamples:\n${entry.verb.examples.map((e) => `  ${e}\n`).join('')}`);
     return code;
   }
   if (entry.name === 'up') return runUp(entry, rest);

@@ -14,7 +14,8 @@ export interface VerbEntry {
   readonly verb: VerbKind;
 }
 
-const fleet = async (name: 'hosts' | 'metrics' | 'ledger'): Promise<DataVerb> => (await import('./verbs/fleet.ts'))[name];
+const fleet = async (name: 'hosts' | 'metrics' | 'ledger'): Promise<DataVerb> =>
+  (await import('./verbs/fleet.ts'))[name];
 
 const role = (service: string, ...flags: string[]): VerbKind => ({
   kind: 'role',
@@ -23,17 +24,49 @@ const role = (service: string, ...flags: string[]): VerbKind => ({
 });
 
 export const verbList: readonly VerbEntry[] = [
-  { name: 'up', summary: 'run everything on this machine: loader, agent, bus, aggregator, store, query', verb: { kind: 'own' } },
-  { name: 'top', summary: 'the largest rows of a metric', verb: { kind: 'data', load: async () => (await import('./verbs/top.ts')).top } },
-  { name: 'range', summary: 'a metric over time', verb: { kind: 'data', load: async () => (await import('./verbs/range.ts')).range } },
-  { name: 'hist', summary: 'a distribution: quantiles and bars', verb: { kind: 'data', load: async () => (await import('./verbs/hist.ts')).hist } },
+  {
+    name: 'up',
+    summary: 'run everything on this machine: loader, agent, bus, aggregator, store, query',
+    verb: { kind: 'own' },
+  },
+  {
+    name: 'top',
+    summary: 'the largest rows of a metric',
+    verb: { kind: 'data', load: async () => (await import('./verbs/top.ts')).top },
+  },
+  {
+    name: 'range',
+    summary: 'a metric over time',
+    verb: { kind: 'data', load: async () => (await import('./verbs/range.ts')).range },
+  },
+  {
+    name: 'hist',
+    summary: 'a distribution: quantiles and bars',
+    verb: { kind: 'data', load: async () => (await import('./verbs/hist.ts')).hist },
+  },
   { name: 'hosts', summary: 'hosts, their state and probes', verb: { kind: 'data', load: () => fleet('hosts') } },
   { name: 'metrics', summary: 'what can be asked for', verb: { kind: 'data', load: () => fleet('metrics') } },
   { name: 'ledger', summary: 'accuracy by host and table', verb: { kind: 'data', load: () => fleet('ledger') } },
   { name: 'load', summary: 'load, attach and pin probes (needs privilege)', verb: { kind: 'role', service: 'loader' } },
-  { name: 'agent', summary: 'read pinned maps, publish batches', verb: role('agent', '--nats 10.0.0.5:4222 --host web-1 --label role=web', '--pin-root /sys/fs/bpf/muster --interval 500ms') },
-  { name: 'aggregator', summary: 'merge batches, store checkpoints', verb: role('aggregator', '--nats 10.0.0.5:4222 --redis 10.0.0.6:6379', '--log-level debug') },
-  { name: 'query', summary: 'answer over gRPC', verb: role('query', '--redis 10.0.0.6:6379', '--listen 127.0.0.1:50200 --redis 127.0.0.1:6379') },
+  {
+    name: 'agent',
+    summary: 'read pinned maps, publish batches',
+    verb: role(
+      'agent',
+      '--nats 10.0.0.5:4222 --host web-1 --label role=web',
+      '--pin-root /sys/fs/bpf/muster --interval 500ms',
+    ),
+  },
+  {
+    name: 'aggregator',
+    summary: 'merge batches, store checkpoints',
+    verb: role('aggregator', '--nats 10.0.0.5:4222 --redis 10.0.0.6:6379', '--log-level debug'),
+  },
+  {
+    name: 'query',
+    summary: 'answer over gRPC',
+    verb: role('query', '--redis 10.0.0.6:6379', '--listen 127.0.0.1:50200 --redis 127.0.0.1:6379'),
+  },
   { name: 'doctor', summary: 'check this machine, with fixes', verb: { kind: 'own' } },
   { name: 'version', summary: 'versions of Muster, Node and kernel', verb: { kind: 'own' } },
 ];

@@ -40,13 +40,24 @@ const lacks: [Partial<HostFacts>, string, 'warn' | 'fail'][] = [
   [{ nats: { version: '2', jetstream: false, payloadMax: 1048576 } }, 'NATS JetStream', 'fail'],
   [{ nats: { version: '2', jetstream: true, payloadMax: 1024 } }, 'NATS max_payload', 'fail'],
   [{ redis: { error: 'refused' } }, 'Redis', 'fail'],
-  [{ redis: { version: '7', policy: 'allkeys-lru', appendOnly: 'yes', appendFsync: 'always' } }, 'Redis maxmemory-policy', 'fail'],
-  [{ redis: { version: '7', policy: 'noeviction', appendOnly: 'no', appendFsync: 'always' } }, 'Redis appendonly', 'warn'],
+  [
+    { redis: { version: '7', policy: 'allkeys-lru', appendOnly: 'yes', appendFsync: 'always' } },
+    'Redis maxmemory-policy',
+    'fail',
+  ],
+  [
+    { redis: { version: '7', policy: 'noeviction', appendOnly: 'no', appendFsync: 'always' } },
+    'Redis appendonly',
+    'warn',
+  ],
 ];
 for (const [lack, name, result] of lacks) {
   test(`${JSON.stringify(lack)} → ${name}: ${result}`, () => {
     const bad = examine({ ...good, ...lack }).filter((check) => check.result !== 'pass');
-    assert.deepEqual(bad.map((check) => [check.name, check.result]), [[name, result]]);
+    assert.deepEqual(
+      bad.map((check) => [check.name, check.result]),
+      [[name, result]],
+    );
     assert.notEqual(bad[0]!.fix, '');
   });
 }

@@ -33,7 +33,9 @@ describe('table', () => {
   test('a name cannot write to the terminal', () => {
     fc.assert(
       fc.property(fc.string(), fc.string(), (a, b) => {
-        const text = renderRows({ columns: [{ title: 'x' }], rows: [[a]], notes: [] }, plain) + renderNotes({ columns: [], rows: [], notes: [b] }, plain);
+        const text =
+          renderRows({ columns: [{ title: 'x' }], rows: [[a]], notes: [] }, plain) +
+          renderNotes({ columns: [], rows: [], notes: [b] }, plain);
         assert.doesNotMatch(text.replaceAll('\n', ''), /\p{Cc}/u);
         assert.equal(text.split('\n').length, 4);
       }),
@@ -69,7 +71,9 @@ test('a grpcurl line survives a shell, whatever the request says', () => {
   const texts = [`comm="it's"`, 'a\\b', '$(id)', '"', "''", '`x`'];
   for (const selector of texts) {
     const line = grpcurlLine('127.0.0.1:50151', 'Query', { selector, groupBy: ['comm'] });
-    const words = execFileSync('sh', ['-c', `printf '%s\\n' ${line.replace(/^grpcurl /, '')}`], { encoding: 'utf8' }).split('\n');
+    const words = execFileSync('sh', ['-c', `printf '%s\\n' ${line.replace(/^grpcurl /, '')}`], {
+      encoding: 'utf8',
+    }).split('\n');
     assert.deepEqual(JSON.parse(words[2]!), { selector, groupBy: ['comm'] });
     assert.deepEqual(words.slice(3, 5), ['127.0.0.1:50151', 'muster.v1.QueryService/Query']);
   }

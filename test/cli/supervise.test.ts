@@ -29,8 +29,10 @@ function instance(from = plans) {
   };
 }
 
-const spawned = (effects: readonly SuperviseEffect[]): RoleName[] => effects.flatMap((e) => (e.kind === 'spawn' ? [e.role] : []));
-const kinds = (effects: readonly SuperviseEffect[]): string[] => effects.map((e) => e.kind).filter((kind) => kind !== 'wake');
+const spawned = (effects: readonly SuperviseEffect[]): RoleName[] =>
+  effects.flatMap((e) => (e.kind === 'spawn' ? [e.role] : []));
+const kinds = (effects: readonly SuperviseEffect[]): string[] =>
+  effects.map((e) => e.kind).filter((kind) => kind !== 'wake');
 
 describe('start', () => {
   test('a role starts once what it needs is ready', () => {
@@ -70,7 +72,9 @@ describe('restart', () => {
     let now = 1000;
     const waits: number[] = [];
     const crash = (): void => {
-      const effect = up.send({ kind: 'exited', role: 'agent', code: undefined, signal: 'SIGKILL' }, now).find((e) => e.kind === 'restarting');
+      const effect = up
+        .send({ kind: 'exited', role: 'agent', code: undefined, signal: 'SIGKILL' }, now)
+        .find((e) => e.kind === 'restarting');
       assert.ok(effect?.kind === 'restarting');
       assert.equal(effect.reason, 'killed by SIGKILL');
       waits.push(effect.afterMs);
@@ -88,7 +92,9 @@ describe('restart', () => {
   test('a role that was killed before it was ready starts again', () => {
     const up = instance();
     up.send({ kind: 'begin' }, 0);
-    assert.deepEqual(kinds(up.send({ kind: 'exited', role: 'redis', code: undefined, signal: 'SIGKILL' }, 1)), ['restarting']);
+    assert.deepEqual(kinds(up.send({ kind: 'exited', role: 'redis', code: undefined, signal: 'SIGKILL' }, 1)), [
+      'restarting',
+    ]);
   });
 });
 
@@ -145,7 +151,11 @@ describe('stop', () => {
 
 test('law: whatever happens, a stop ends; no role runs twice; needs come first; nothing starts after a stop', () => {
   const history = fc.array(
-    fc.record({ what: fc.constantFrom('ready', 'crash', 'die', 'wait', 'detached', 'stop'), role: fc.constantFrom(...roleNames), ms: fc.nat(5000) }),
+    fc.record({
+      what: fc.constantFrom('ready', 'crash', 'die', 'wait', 'detached', 'stop'),
+      role: fc.constantFrom(...roleNames),
+      ms: fc.nat(5000),
+    }),
     { maxLength: 80 },
   );
   fc.assert(

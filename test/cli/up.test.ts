@@ -12,7 +12,13 @@ const minimal = { listen: '127.0.0.1:50151', interval: '1s', logLevel: 'info' };
 
 describe('options', () => {
   test('accepts what the help shows', () => {
-    const options = parseUpOptions({ ...minimal, label: ['role=web,zone=a'], scope: 'cgroup=/a', rows: ['syscalls=64'], probes: 'syscalls,runqueue' });
+    const options = parseUpOptions({
+      ...minimal,
+      label: ['role=web,zone=a'],
+      scope: 'cgroup=/a',
+      rows: ['syscalls=64'],
+      probes: 'syscalls,runqueue',
+    });
     assert.equal(options.keepPins, false);
     assert.deepEqual(options.rows, ['syscalls=64']);
   });
@@ -32,7 +38,11 @@ describe('options', () => {
     test(`refuses ${JSON.stringify(given)} by its flag`, () => {
       assert.throws(
         () => parseUpOptions({ ...minimal, ...given }),
-        (error) => error instanceof MusterError && error.code === 'config/invalid' && error.what.startsWith(flag) && error.threeLines.split('\n').length === 3,
+        (error) =>
+          error instanceof MusterError &&
+          error.code === 'config/invalid' &&
+          error.what.startsWith(flag) &&
+          error.threeLines.split('\n').length === 3,
       );
     });
   }
@@ -86,11 +96,17 @@ describe('commands', () => {
   });
 
   test('files of another user may be read, and nothing else', () => {
-    assert.match(line('query', facts({ foreignFiles: true })), /--inh-caps=-all,\+dac_read_search setpriv --bounding-set=-all/);
+    assert.match(
+      line('query', facts({ foreignFiles: true })),
+      /--inh-caps=-all,\+dac_read_search setpriv --bounding-set=-all/,
+    );
   });
 
   test('flags reach their roles', () => {
-    assert.match(line('keeper'), /--keep .*--socket \/run\/x\/keeper.sock --gid 61200 --probes syscalls --rows t=5 --rows u=6$/);
+    assert.match(
+      line('keeper'),
+      /--keep .*--socket \/run\/x\/keeper.sock --gid 61200 --probes syscalls --rows t=5 --rows u=6$/,
+    );
     assert.match(line('agent'), /--nats 127.0.0.1:1 --socket .* --uid 61200 --gid 61200 --label a=1,b=2$/);
     assert.match(line('aggregator'), /--nats 127.0.0.1:1 --redis 127.0.0.1:2$/);
     assert.match(line('query'), /--listen 127.0.0.1:50151 --redis 127.0.0.1:2$/);
@@ -110,11 +126,13 @@ test('the own servers keep what they confirm', () => {
 
 describe('logs', () => {
   test('a warning becomes one line; information stays in the file', () => {
-    const warn = '{"level":"warn","time":"2026-01-31T12:00:00Z","role":"agent","lineage":"ab","err":{"type":"E","message":"gone"},"msg":"bus lost"}';
+    const warn =
+      '{"level":"warn","time":"2026-01-31T12:00:00Z","role":"agent","lineage":"ab","err":{"type":"E","message":"gone"},"msg":"bus lost"}';
     assert.equal(readableLine('agent', warn)?.text, 'agent warn: bus lost (lineage=ab err=gone)');
     assert.equal(readableLine('agent', '{"level":"info","msg":"read"}'), undefined);
   });
-  test('a crash is shown as it is', () => assert.equal(readableLine('query', 'TypeError: x')?.text, 'query: TypeError: x'));
+  test('a crash is shown as it is', () =>
+    assert.equal(readableLine('query', 'TypeError: x')?.text, 'query: TypeError: x'));
   test('servers are heard when they complain', () => {
     assert.equal(readableLine('nats', '[1] 2026/01/31 12:00:00.000000 [ERR] no space')?.text, 'nats: no space');
     assert.equal(readableLine('nats', '[1] 2026/01/31 12:00:00.000000 [INF] Server is ready'), undefined);

@@ -37,25 +37,48 @@ describe('muster up', { skip: cannotRun }, () => {
     const endedMs = Date.now();
     const answer = await up.expectTotal({ metric: 'syscalls', selector: of('e2e-exact'), range: 'all' }, calls);
     assert.equal(answer.coverage?.exact, true, JSON.stringify(answer.coverage));
-    assert.deepEqual(answer.rows.map((r) => [r.labels, r.value, r.errorBound]), [[{ syscall: 'getppid', comm: 'e2e-exact' }, String(calls), '0']]);
-    const byHost = await up.query({ metric: 'syscalls', selector: of('e2e-exact'), range: 'all', groupBy: ['host', 'role'] });
-    assert.deepEqual(byHost.rows.map((r) => [r.labels, r.value]), [[{ host: hostname(), role: 'test' }, String(calls)]]);
+    assert.deepEqual(
+      answer.rows.map((r) => [r.labels, r.value, r.errorBound]),
+      [[{ syscall: 'getppid', comm: 'e2e-exact' }, String(calls), '0']],
+    );
+    const byHost = await up.query({
+      metric: 'syscalls',
+      selector: of('e2e-exact'),
+      range: 'all',
+      groupBy: ['host', 'role'],
+    });
+    assert.deepEqual(
+      byHost.rows.map((r) => [r.labels, r.value]),
+      [[{ host: hostname(), role: 'test' }, String(calls)]],
+    );
     const none = await up.query({ metric: 'syscalls', selector: `${of('e2e-exact')},zone="b"`, range: 'all' });
     assert.equal(none.total, '0');
     // Reads end up to an interval after the events; then the last window must pass.
     const startMs = Math.floor(beganMs / 10_000) * 10_000;
     const endMs = Math.ceil((endedMs + 2500) / 10_000) * 10_000;
     await sleep(Math.max(0, endMs - Date.now()));
-    const windows = { metric: 'syscalls', selector: of('e2e-exact'), startTime: timestamp(startMs), endTime: timestamp(endMs) };
+    const windows = {
+      metric: 'syscalls',
+      selector: of('e2e-exact'),
+      startTime: timestamp(startMs),
+      endTime: timestamp(endMs),
+    };
     await up.expectTotal(windows, calls);
     const range = await up.client.call('QueryRange', { ...windows, step: '10s' });
-    assert.equal(range.total.reduce((sum, p) => sum + Number(p.value), 0), calls);
+    assert.equal(
+      range.total.reduce((sum, p) => sum + Number(p.value), 0),
+      calls,
+    );
   });
 
   test('an event is in the answer within 3 s', async () => {
     await load('--calls', '1000', '--comm', 'e2e-fresh');
     const began = performance.now();
-    await until('the events are there', async () => (await up.query({ selector: of('e2e-fresh'), range: 'all' })).total === '1000', 3000);
+    await until(
+      'the events are there',
+      async () => (await up.query({ selector: of('e2e-fresh'), range: 'all' })).total === '1000',
+      3000,
+    );
     assert.ok(performance.now() - began < 3000);
   });
 
@@ -66,7 +89,8 @@ describe('muster up', { skip: cannotRun }, () => {
     for (const thread of threads) {
       const status = readFileSync(`/proc/${agent}/task/${thread}/status`, 'utf8');
       const field = (name: string): string => new RegExp(`^${name}:\\s*(.*)$`, 'm').exec(status)![1]!;
-      for (const set of ['CapEff', 'CapPrm', 'CapBnd', 'CapAmb']) assert.equal(BigInt(`0x${field(set)}`), 0n, `${set} of thread ${thread}`);
+      for (const set of ['CapEff', 'CapPrm', 'CapBnd', 'CapAmb'])
+        assert.equal(BigInt(`0x${field(set)}`), 0n, `${set} of thread ${thread}`);
       assert.equal(field('NoNewPrivs'), '1');
       for (const uid of field('Uid').split('\t')) assert.notEqual(uid, '0');
       for (const gid of field('Gid').split('\t')) assert.notEqual(gid, '0');
@@ -139,7 +163,9 @@ describe('muster up', { skip: cannotRun }, () => {
     const table = run('top', 'syscalls', '--selector', of('e2e-exact'), '--range', 'all');
     assert.equal(table.code, 0, table.stderr);
     assert.match(table.stdout, /getppid +e2e-exact +200,000|e2e-exact +getppid +200,000/);
-    const json = JSON.parse(run('top', 'syscalls', '-s', of('e2e-exact'), '-r', 'all', '-o', 'json').stdout) as { total: string };
+    const json = JSON.parse(run('top', 'syscalls', '-s', of('e2e-exact'), '-r', 'all', '-o', 'json').stdout) as {
+      total: string;
+    };
     assert.equal(json.total, String(calls));
     for (const argv of [['range'], ['hist', 'runqueue'], ['hosts'], ['metrics'], ['ledger']]) {
       const shown = run(...argv);

@@ -51,14 +51,25 @@ export class Instance {
   }
 
   /** Resolves once it says that it answers. */
-  static async start(flags: readonly string[] = [], more: { stateDir?: string; listen?: string } = {}): Promise<Instance> {
+  static async start(
+    flags: readonly string[] = [],
+    more: { stateDir?: string; listen?: string } = {},
+  ): Promise<Instance> {
     const instance = await Instance.launch(flags, more);
-    await until('muster up answers', () => instance.stderr.includes('answering on') || instance.exitCode !== undefined, 60_000);
-    if (instance.exitCode !== undefined) throw new Error(`muster up ended with ${instance.exitCode}:\n${instance.stderr}`);
+    await until(
+      'muster up answers',
+      () => instance.stderr.includes('answering on') || instance.exitCode !== undefined,
+      60_000,
+    );
+    if (instance.exitCode !== undefined)
+      throw new Error(`muster up ended with ${instance.exitCode}:\n${instance.stderr}`);
     return instance;
   }
 
-  static async launch(flags: readonly string[] = [], more: { stateDir?: string; listen?: string } = {}): Promise<Instance> {
+  static async launch(
+    flags: readonly string[] = [],
+    more: { stateDir?: string; listen?: string } = {},
+  ): Promise<Instance> {
     const stateDir = more.stateDir ?? mkdtempSync(join(tmpdir(), 'muster-up-'));
     const listen = more.listen ?? `127.0.0.1:${await freePort()}`;
     const child = spawn(process.execPath, [cli, 'up', '--state-dir', stateDir, '--listen', listen, ...flags], {
@@ -68,7 +79,10 @@ export class Instance {
   }
 
   pids(): Record<RoleName, number> {
-    const known = JSON.parse(readFileSync(join(this.stateDir, 'processes.json'), 'utf8')) as Record<RoleName, { pid: number }>;
+    const known = JSON.parse(readFileSync(join(this.stateDir, 'processes.json'), 'utf8')) as Record<
+      RoleName,
+      { pid: number }
+    >;
     return Object.fromEntries(Object.entries(known).map(([role, { pid }]) => [role, pid])) as Record<RoleName, number>;
   }
 
@@ -76,7 +90,11 @@ export class Instance {
   async kill(role: RoleName): Promise<void> {
     const { [role]: pid } = this.pids();
     process.kill(pid, 'SIGKILL');
-    await until(`${role} runs again`, () => this.pids()[role] !== pid && this.stderr.includes(`${role} is ready again`), 20_000);
+    await until(
+      `${role} runs again`,
+      () => this.pids()[role] !== pid && this.stderr.includes(`${role} is ready again`),
+      20_000,
+    );
   }
 
   /** Pin root and run directory, from the keeper's command line. */
@@ -104,7 +122,9 @@ export class Instance {
       await sleep(200);
     }
     if (last?.total !== String(expected)) {
-      throw new Error(`expected ${expected}, found ${last?.total ?? String(error)}\n${JSON.stringify(last?.coverage)}\n${this.stderr}`);
+      throw new Error(
+        `expected ${expected}, found ${last?.total ?? String(error)}\n${JSON.stringify(last?.coverage)}\n${this.stderr}`,
+      );
     }
     await sleep(1500);
     const settled = await this.query(request);
@@ -149,7 +169,10 @@ export function load(...flags: string[]): Promise<void> {
 }
 
 /** Runs the command line to its end. */
-export function muster(argv: readonly string[], wrapper: readonly string[] = []): { code: number | null; stdout: string; stderr: string } {
+export function muster(
+  argv: readonly string[],
+  wrapper: readonly string[] = [],
+): { code: number | null; stdout: string; stderr: string } {
   const [program, ...words] = [...wrapper, process.execPath, cli, ...argv] as [string, ...string[]];
   const run = spawnSync(program, words, { encoding: 'utf8', timeout: 60_000 });
   return { code: run.status, stdout: run.stdout, stderr: run.stderr };

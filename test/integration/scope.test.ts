@@ -14,46 +14,72 @@ const cgroups = readFileSync('/proc/self/mounts', 'utf8')
   .map((line) => line.split(' '))
   .find(([, , type]) => type === 'cgroup2')?.[1];
 
-describe('a scope of its own', { skip: cannotRun ?? (cgroups === undefined ? 'cgroup v2 is not mounted' : undefined) }, () => {
-  test('a table of 64 rows under 10,000 keys keeps the total, and counts what lost its label', { timeout: 120_000 }, async () => {
-    const name = `muster-test-${process.pid}`;
-    const folder = join(cgroups!, name);
-    mkdirSync(folder);
-    const instances: Instance[] = [];
-    try {
-      const flags = ['--scope', `cgroup=/${name}`, '--probes', 'syscalls'];
-      const wide = await Instance.launch([...flags, '--host', 'wide']);
-      instances.push(wide);
-      const narrow = await Instance.launch([...flags, '--host', 'narrow', '--rows', 'syscalls=64']);
-      instances.push(narrow);
-      for (const instance of instances) await until('it answers', () => instance.stderr.includes('answering on'), 60_000);
+describe(
+  'a scope of its own',
+  { skip: cannotRun ?? (cgroups === undefined ? 'cgroup v2 is not mounted' : undefined) },
+  () => {
+    test(
+      'a table of 64 rows under 10,000 keys keeps the total, and counts what lost its label',
+      { timeout: 120_000 },
+      async () => {
+        const name = `muster-test-${process.pid}`;
+        const folder = join(cgroups!, name);
+        mkdirSync(folder);
+        const instances: Instance[] = [];
+        try {
+          const flags = ['--scope', `cgroup=/${name}`, '--probes', 'syscalls'];
+          const wide = await Instance.launch([...flags, '--host', 'wide']);
+          instances.push(wide);
+          const narrow = await Instance.launch([...flags, '--host', 'narrow', '--rows', 'syscalls=64']);
+          instances.push(narrow);
+          for (const instance of instances)
+            await until('it answers', () => instance.stderr.includes('answering on'), 60_000);
 
-      const threads = 2;
-      const keys = 10_000;
-      const each = 50_000;
-      await load('--cgroup', folder, '--threads', String(threads), '--call', 'number', '--keys', String(keys), '--calls', String(each), '--comm', 'e2e-scoped');
+          const threads = 2;
+          const keys = 10_000;
+          const each = 50_000;
+          await load(
+            '--cgroup',
+            folder,
+            '--threads',
+            String(threads),
+            '--call',
+            'number',
+            '--keys',
+            String(keys),
+            '--calls',
+            String(each),
+            '--comm',
+            'e2e-scoped',
+          );
 
-      // The program's other calls, to start and to end, are in both totals too.
-      const made = threads * each;
-      const all = { metric: 'syscalls', range: 'all' };
-      await until('all is counted', async () => Number((await wide.query(all)).total) >= made, 15_000);
-      const exact = await wide.expectTotal(all, Number((await wide.query(all)).total));
-      assert.equal(exact.coverage?.exact, true, JSON.stringify(exact.coverage));
-      assert.equal(exact.coverage?.ledger?.overflow, '0');
-      const numbered = await wide.query({ ...all, selector: 'comm="e2e-scoped",syscall=~"syscall_[0-9]+"', groupBy: ['comm'] });
-      assert.equal(numbered.total, String(made));
+          // The program's other calls, to start and to end, are in both totals too.
+          const made = threads * each;
+          const all = { metric: 'syscalls', range: 'all' };
+          await until('all is counted', async () => Number((await wide.query(all)).total) >= made, 15_000);
+          const exact = await wide.expectTotal(all, Number((await wide.query(all)).total));
+          assert.equal(exact.coverage?.exact, true, JSON.stringify(exact.coverage));
+          assert.equal(exact.coverage?.ledger?.overflow, '0');
+          const numbered = await wide.query({
+            ...all,
+            selector: 'comm="e2e-scoped",syscall=~"syscall_[0-9]+"',
+            groupBy: ['comm'],
+          });
+          assert.equal(numbered.total, String(made));
 
-      const full = await narrow.expectTotal(all, Number(exact.total));
-      assert.equal(full.coverage?.ledger?.seen, exact.total);
-      const overflow = Number(full.coverage?.ledger?.overflow);
-      assert.ok(overflow > made / 2 && overflow < made + 10_000, `overflow ${overflow}`);
-      const rows = full.rows.reduce((sum, row) => sum + Number(row.value), 0);
-      assert.equal(rows + Number(full.residual), Number(full.total));
-      const bound = full.rows[0]?.errorBound;
-      assert.ok(Number(bound) >= overflow, `a row's bound ${bound} covers what lost its label`);
-    } finally {
-      for (const instance of instances) await instance.discard();
-      rmdirSync(folder);
-    }
-  });
-});
+          const full = await narrow.expectTotal(all, Number(exact.total));
+          assert.equal(full.coverage?.ledger?.seen, exact.total);
+          const overflow = Number(full.coverage?.ledger?.overflow);
+          assert.ok(overflow > made / 2 && overflow < made + 10_000, `overflow ${overflow}`);
+          const rows = full.rows.reduce((sum, row) => sum + Number(row.value), 0);
+          assert.equal(rows + Number(full.residual), Number(full.total));
+          const bound = full.rows[0]?.errorBound;
+          assert.ok(Number(bound) >= overflow, `a row's bound ${bound} covers what lost its label`);
+        } finally {
+          for (const instance of instances) await instance.discard();
+          rmdirSync(folder);
+        }
+      },
+    );
+  },
+);

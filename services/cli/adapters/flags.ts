@@ -17,7 +17,11 @@ export interface ReadFlags {
 }
 
 /** Undefined when help was asked for; it has then been written. Throws MusterError config/invalid. */
-export function readFlags(usage: VerbUsage, argv: readonly string[], writeHelp: (text: string) => void): ReadFlags | undefined {
+export function readFlags(
+  usage: VerbUsage,
+  argv: readonly string[],
+  writeHelp: (text: string) => void,
+): ReadFlags | undefined {
   const command = new Command(`muster ${usage.name}`);
   command
     .description(usage.summary)
@@ -27,9 +31,18 @@ export function readFlags(usage: VerbUsage, argv: readonly string[], writeHelp: 
   for (const operand of usage.operands) command.argument(operand);
   for (const spec of usage.options) {
     const option = new Option(spec.flag, spec.help);
-    option.env(`MUSTER_${option.attributeName().replace(/[A-Z]/g, (c) => `_${c}`).toUpperCase()}`);
+    option.env(
+      `MUSTER_${option
+        .attributeName()
+        .replace(/[A-Z]/g, (c) => `_${c}`)
+        .toUpperCase()}`,
+    );
     if (spec.fallback !== undefined) option.default(spec.fallback);
-    if (spec.repeat) option.argParser((value: string, earlier: unknown) => [...(Array.isArray(earlier) ? (earlier as string[]) : []), value]);
+    if (spec.repeat)
+      option.argParser((value: string, earlier: unknown) => [
+        ...(Array.isArray(earlier) ? (earlier as string[]) : []),
+        value,
+      ]);
     command.addOption(option);
   }
   try {

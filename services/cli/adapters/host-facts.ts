@@ -52,7 +52,11 @@ function versionOf(name: string): string | undefined {
   const path = findProgram(name);
   if (!path) return undefined;
   try {
-    return execFileSync(path, ['--version'], { encoding: 'utf8', timeout: 3000, stdio: ['ignore', 'pipe', 'ignore'] }).split('\n')[0];
+    return execFileSync(path, ['--version'], {
+      encoding: 'utf8',
+      timeout: 3000,
+      stdio: ['ignore', 'pipe', 'ignore'],
+    }).split('\n')[0];
   } catch {
     return path;
   }
@@ -68,7 +72,9 @@ function libbpf(): HostFacts['libbpf'] {
   });
   const version = run.stdout?.trim();
   if (run.status === 0 && version) return { version: `libbpf ${version.replace(/^v/, '')}` };
-  return { error: run.stderr?.split('\n').find((line) => line.includes('Error')) ?? `ended with ${run.signal ?? run.status}` };
+  return {
+    error: run.stderr?.split('\n').find((line) => line.includes('Error')) ?? `ended with ${run.signal ?? run.status}`,
+  };
 }
 
 async function listenState(subject: DoctorSubject): Promise<string> {
@@ -106,8 +112,16 @@ function exchange(address: string, text: string, done: (reply: string) => boolea
 async function natsFacts(address: string): Promise<NatsFacts | { error: string }> {
   try {
     const line = await exchange(address, '', (reply) => reply.includes('\r\n'));
-    const info = JSON.parse(line.slice(5, line.indexOf('\r\n'))) as { version?: string; jetstream?: boolean; max_payload?: number };
-    return { version: info.version ?? 'unknown', jetstream: info.jetstream === true, payloadMax: info.max_payload ?? 0 };
+    const info = JSON.parse(line.slice(5, line.indexOf('\r\n'))) as {
+      version?: string;
+      jetstream?: boolean;
+      max_payload?: number;
+    };
+    return {
+      version: info.version ?? 'unknown',
+      jetstream: info.jetstream === true,
+      payloadMax: info.max_payload ?? 0,
+    };
   } catch (error) {
     return { error: describeCause(error) };
   }

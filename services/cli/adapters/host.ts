@@ -37,7 +37,9 @@ export function requirePrivilege(): void {
 
 /** Absolute path of a program, or undefined. /usr/sbin is searched too: it is not in every user's PATH. */
 export function findProgram(name: string): string | undefined {
-  for (const folder of [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/sbin', '/usr/local/bin'].filter(Boolean)) {
+  for (const folder of [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/sbin', '/usr/local/bin'].filter(
+    Boolean,
+  )) {
     try {
       accessSync(join(folder, name), constants.X_OK);
       return join(folder, name);

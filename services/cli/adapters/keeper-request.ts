@@ -3,7 +3,11 @@ import { connect } from 'node:net';
 import { MusterError } from '../../shared/runtime/errors.ts';
 
 /** Resolves with the reply's fields. Rejects with MusterError keeper/unreachable or keeper/refused. */
-export function askKeeper(socket: string, request: { readonly op: string }, timeoutMs: number): Promise<Readonly<Record<string, unknown>>> {
+export function askKeeper(
+  socket: string,
+  request: { readonly op: string },
+  timeoutMs: number,
+): Promise<Readonly<Record<string, unknown>>> {
   return new Promise((resolve, reject) => {
     const connection = connect(socket);
     const fail = (cause: unknown): void => {

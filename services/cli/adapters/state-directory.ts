@@ -57,7 +57,10 @@ export class StateDirectory {
       mkdirSync(path, { recursive: true, mode: 0o700 });
       for (const name of ['nats', 'redis', 'log']) mkdirSync(join(path, name), { recursive: true, mode: 0o700 });
     } catch (cause) {
-      throw new MusterError('config/invalid', `use state directory ${path}`, { cause, remedy: 'choose a --state-dir that can be written' });
+      throw new MusterError('config/invalid', `use state directory ${path}`, {
+        cause,
+        remedy: 'choose a --state-dir that can be written',
+      });
     }
     const lock = join(path, 'lock');
     const own = join(path, `lock.${process.pid}`);
@@ -98,7 +101,12 @@ export class StateDirectory {
         return id && isAlive(id) ? [[role, id] as [string, ProcessId]] : [];
       });
     for (let tenths = 0; alive().length > 0; tenths++) {
-      if (tenths === 5) say(`waiting for processes of an earlier run: ${alive().map(([role, id]) => `${role} (${id.pid})`).join(', ')}`);
+      if (tenths === 5)
+        say(
+          `waiting for processes of an earlier run: ${alive()
+            .map(([role, id]) => `${role} (${id.pid})`)
+            .join(', ')}`,
+        );
       if (tenths === 150) for (const [, id] of alive()) process.kill(id.pid, 'SIGKILL');
       await sleep(100);
     }

@@ -114,7 +114,12 @@ export function driveUp(drive: UpDrive, onSignal: (stop: () => void) => void): P
         case 'killing':
           return say(`killing ${effect.role}: ${effect.reason}`);
         case 'failed':
-          failure = failedStart(effect.role, effect.reason, words.get(effect.role), join(drive.state.path, 'log', `${effect.role}.log`));
+          failure = failedStart(
+            effect.role,
+            effect.reason,
+            words.get(effect.role),
+            join(drive.state.path, 'log', `${effect.role}.log`),
+          );
           return;
         case 'wake':
           clearTimeout(timer);
@@ -135,7 +140,9 @@ export function driveUp(drive: UpDrive, onSignal: (stop: () => void) => void): P
     }, 10_000);
 
     onSignal(() => {
-      say(stopping ? 'stopping at once' : 'stopping: the last counts are read, merged and stored first (again to hurry)');
+      say(
+        stopping ? 'stopping at once' : 'stopping: the last counts are read, merged and stored first (again to hurry)',
+      );
       stopping = true;
       send({ kind: 'stop' });
     });
@@ -145,7 +152,10 @@ export function driveUp(drive: UpDrive, onSignal: (stop: () => void) => void): P
 
 function failedStart(role: RoleName, reason: string, last: LastWords | undefined, log: string): MusterError {
   if (last?.error) {
-    return new MusterError('role/failed', `${role}: ${last.error}`, { cause: last.why, remedy: last.fix || `see ${log}` });
+    return new MusterError('role/failed', `${role}: ${last.error}`, {
+      cause: last.why,
+      remedy: last.fix || `see ${log}`,
+    });
   }
   const said = last?.tail.find((line) => /\berror\b|Error:/i.test(line)) ?? last?.tail.at(-1);
   return new MusterError('role/failed', `${role} could not start`, { cause: said ?? reason, remedy: `see ${log}` });

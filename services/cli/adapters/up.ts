@@ -99,11 +99,20 @@ export async function up(parts: UpParts, options: UpOptions, place: UpPlace): Pr
 function childEnvironment(): Record<string, string> {
   const passed = ['LANG', 'LC_ALL', 'TZ', 'HOME', 'TMPDIR'];
   const found = passed.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]] as const]));
-  return { ...Object.fromEntries(found), PATH: `${process.env['PATH'] ?? ''}:/usr/local/bin:/usr/bin:/usr/sbin:/bin:/sbin` };
+  return {
+    ...Object.fromEntries(found),
+    PATH: `${process.env['PATH'] ?? ''}:/usr/local/bin:/usr/bin:/usr/sbin:/bin:/sbin`,
+  };
 }
 
 /** What attached, a first table, and the line to copy. */
-async function announce(parts: UpParts, options: UpOptions, place: UpPlace, socket: string, say: (text: string) => void): Promise<void> {
+async function announce(
+  parts: UpParts,
+  options: UpOptions,
+  place: UpPlace,
+  socket: string,
+  say: (text: string) => void,
+): Promise<void> {
   try {
     for (const line of parts.attachedLines(await askKeeper(socket, { op: 'status' }, 3000))) say(line);
   } catch (error) {

@@ -47,20 +47,44 @@ export interface Check {
 const kernelFloor = [5, 19] as const;
 
 export function examine(facts: HostFacts): Check[] {
-  const check = (name: string, result: Check['result'], found: string, fix: string): Check => ({ name, result, found, fix: result === 'pass' ? '' : fix });
-  const must = (name: string, good: boolean, found: string, fix: string): Check => check(name, good ? 'pass' : 'fail', found, fix);
-  const should = (name: string, good: boolean, found: string, fix: string): Check => check(name, good ? 'pass' : 'warn', found, fix);
+  const check = (name: string, result: Check['result'], found: string, fix: string): Check => ({
+    name,
+    result,
+    found,
+    fix: result === 'pass' ? '' : fix,
+  });
+  const must = (name: string, good: boolean, found: string, fix: string): Check =>
+    check(name, good ? 'pass' : 'fail', found, fix);
+  const should = (name: string, good: boolean, found: string, fix: string): Check =>
+    check(name, good ? 'pass' : 'warn', found, fix);
   const [major = 0, minor = 0] = facts.kernel.split('.').map((n) => Number.parseInt(n, 10));
   const recent = major > kernelFloor[0] || (major === kernelFloor[0] && minor >= kernelFloor[1]);
   return [
     must('kernel', recent, facts.kernel, 'use Linux 5.19 or newer (6.1 and up are tested)'),
-    must('kernel BTF', facts.btf, facts.btf ? 'present' : 'no /sys/kernel/btf/vmlinux', 'use a kernel built with CONFIG_DEBUG_INFO_BTF=y'),
-    must('bpffs', facts.bpffs, facts.bpffs ? 'mounted at /sys/fs/bpf' : 'not mounted', 'as root: mount -t bpf bpf /sys/fs/bpf'),
-    should('tracefs', facts.tracefs, facts.tracefs ? 'mounted at /sys/kernel/tracing' : 'not mounted', 'as root: mount -t tracefs tracefs /sys/kernel/tracing'),
+    must(
+      'kernel BTF',
+      facts.btf,
+      facts.btf ? 'present' : 'no /sys/kernel/btf/vmlinux',
+      'use a kernel built with CONFIG_DEBUG_INFO_BTF=y',
+    ),
+    must(
+      'bpffs',
+      facts.bpffs,
+      facts.bpffs ? 'mounted at /sys/fs/bpf' : 'not mounted',
+      'as root: mount -t bpf bpf /sys/fs/bpf',
+    ),
+    should(
+      'tracefs',
+      facts.tracefs,
+      facts.tracefs ? 'mounted at /sys/kernel/tracing' : 'not mounted',
+      'as root: mount -t tracefs tracefs /sys/kernel/tracing',
+    ),
     must(
       'privilege to load BPF',
       facts.missingCapabilities.length === 0,
-      facts.missingCapabilities.length === 0 ? `uid ${facts.uid}` : `uid ${facts.uid} lacks ${facts.missingCapabilities.join(', ')}`,
+      facts.missingCapabilities.length === 0
+        ? `uid ${facts.uid}`
+        : `uid ${facts.uid} lacks ${facts.missingCapabilities.join(', ')}`,
       'run as root (sudo); only the loader keeps the privilege',
     ),
     'version' in facts.libbpf
@@ -68,8 +92,18 @@ export function examine(facts: HostFacts): Check[] {
       : check('libbpf through FFI', 'fail', facts.libbpf.error, 'apt-get install libbpf-dev, then deploy/setup.sh'),
     must('BPF objects', facts.objects.length > 0, facts.objects.join(', ') || 'none', 'run deploy/setup.sh'),
     must('setpriv', facts.setpriv, facts.setpriv ? 'found' : 'not found', 'apt-get install util-linux'),
-    should('nats-server', facts.natsServer !== undefined, facts.natsServer ?? 'not found', 'apt-get install nats-server, or give --nats HOST:PORT'),
-    should('redis-server', facts.redisServer !== undefined, facts.redisServer ?? 'not found', 'apt-get install redis-server, or give --redis HOST:PORT'),
+    should(
+      'nats-server',
+      facts.natsServer !== undefined,
+      facts.natsServer ?? 'not found',
+      'apt-get install nats-server, or give --nats HOST:PORT',
+    ),
+    should(
+      'redis-server',
+      facts.redisServer !== undefined,
+      facts.redisServer ?? 'not found',
+      'apt-get install redis-server, or give --redis HOST:PORT',
+    ),
     check(
       `address ${facts.listen.address}`,
       facts.listen.state === 'free' || facts.listen.state === 'muster' ? 'pass' : 'warn',
@@ -82,25 +116,55 @@ export function examine(facts: HostFacts): Check[] {
 }
 
 function examineNats(nats: NatsFacts | { readonly error: string }): Check[] {
-  if ('error' in nats) return [{ name: 'NATS', result: 'fail', found: nats.error, fix: 'start nats-server, or check --nats' }];
+  if ('error' in nats)
+    return [{ name: 'NATS', result: 'fail', found: nats.error, fix: 'start nats-server, or check --nats' }];
   const roomy = nats.payloadMax >= 1024 * 1024;
   return [
     { name: 'NATS', result: 'pass', found: nats.version, fix: '' },
-    { name: 'NATS JetStream', result: nats.jetstream ? 'pass' : 'fail', found: nats.jetstream ? 'on' : 'off', fix: nats.jetstream ? '' : 'start nats-server with JetStream (-js)' },
-    { name: 'NATS max_payload', result: roomy ? 'pass' : 'fail', found: `${nats.payloadMax} bytes`, fix: roomy ? '' : 'set max_payload: 1MB' },
+    {
+      name: 'NATS JetStream',
+      result: nats.jetstream ? 'pass' : 'fail',
+      found: nats.jetstream ? 'on' : 'off',
+      fix: nats.jetstream ? '' : 'start nats-server with JetStream (-js)',
+    },
+    {
+      name: 'NATS max_payload',
+      result: roomy ? 'pass' : 'fail',
+      found: `${nats.payloadMax} bytes`,
+      fix: roomy ? '' : 'set max_payload: 1MB',
+    },
   ];
 }
 
 function examineRedis(redis: RedisFacts | { readonly error: string }): Check[] {
-  if ('error' in redis) return [{ name: 'Redis', result: 'fail', found: redis.error, fix: 'start redis-server, or check --redis' }];
+  if ('error' in redis)
+    return [{ name: 'Redis', result: 'fail', found: redis.error, fix: 'start redis-server, or check --redis' }];
   const setting = (name: string, found: string, wanted: string, weak: Check['result'], fix: string): Check => {
     const good = found === wanted;
     return { name: `Redis ${name}`, result: good ? 'pass' : weak, found: found || 'unknown', fix: good ? '' : fix };
   };
   return [
     { name: 'Redis', result: 'pass', found: redis.version, fix: '' },
-    setting('maxmemory-policy', redis.policy, 'noeviction', 'fail', 'config set maxmemory-policy noeviction: eviction is silent loss'),
-    setting('appendonly', redis.appendOnly, 'yes', 'warn', 'config set appendonly yes: a restart would lose checkpoints'),
-    setting('appendfsync', redis.appendFsync, 'always', 'warn', 'config set appendfsync always: a crash of the machine may lose the last second'),
+    setting(
+      'maxmemory-policy',
+      redis.policy,
+      'noeviction',
+      'fail',
+      'config set maxmemory-policy noeviction: eviction is silent loss',
+    ),
+    setting(
+      'appendonly',
+      redis.appendOnly,
+      'yes',
+      'warn',
+      'config set appendonly yes: a restart would lose checkpoints',
+    ),
+    setting(
+      'appendfsync',
+      redis.appendFsync,
+      'always',
+      'warn',
+      'config set appendfsync always: a crash of the machine may lose the last second',
+    ),
   ];
 }

@@ -2,14 +2,30 @@
 
 /** "5000000" → "5,000,000". */
 export function grouped(value: unknown): string {
-  const text = typeof value === 'string' || typeof value === 'number' || typeof value === 'bigint' ? String(value) : '0';
+  const text =
+    typeof value === 'string' || typeof value === 'number' || typeof value === 'bigint' ? String(value) : '0';
   return text.replace(/\B(?=(\d{3})+(?!\d))/g, ',');
 }
 
 type Steps = readonly (readonly [size: number, unit: string])[];
-const decimal: Steps = [[1e9, 'G'], [1e6, 'M'], [1e3, 'k'], [1, '']];
-const nanoseconds: Steps = [[1e9, ' s'], [1e6, ' ms'], [1e3, ' us'], [1, ' ns']];
-const binary: Steps = [[2 ** 30, ' GiB'], [2 ** 20, ' MiB'], [2 ** 10, ' KiB'], [1, ' B']];
+const decimal: Steps = [
+  [1e9, 'G'],
+  [1e6, 'M'],
+  [1e3, 'k'],
+  [1, ''],
+];
+const nanoseconds: Steps = [
+  [1e9, ' s'],
+  [1e6, ' ms'],
+  [1e3, ' us'],
+  [1, ' ns'],
+];
+const binary: Steps = [
+  [2 ** 30, ' GiB'],
+  [2 ** 20, ' MiB'],
+  [2 ** 10, ' KiB'],
+  [1, ' B'],
+];
 
 /** Three significant digits or so, in the largest unit that leaves at least one before the point. */
 function scaled(value: number, steps: Steps): string {

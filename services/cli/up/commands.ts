@@ -36,7 +36,13 @@ const bare = ['setpriv', '--inh-caps=-all', '--bounding-set=-all', '--no-new-pri
 const keeping = (...names: string[]): string[] =>
   names.length === 0
     ? bare
-    : ['setpriv', `--inh-caps=-all,${names.map((n) => `+${n}`).join(',')}`, 'setpriv', '--bounding-set=-all', '--no-new-privs'];
+    : [
+        'setpriv',
+        `--inh-caps=-all,${names.map((n) => `+${n}`).join(',')}`,
+        'setpriv',
+        '--bounding-set=-all',
+        '--no-new-privs',
+      ];
 
 export const natsAddress = (f: CommandFacts): string => f.options.nats ?? `127.0.0.1:${f.ports.nats}`;
 export const redisAddress = (f: CommandFacts): string => f.options.redis ?? `127.0.0.1:${f.ports.redis}`;
@@ -44,7 +50,12 @@ export const keeperSocket = (instance: Instance): string => `${instance.runDir}/
 
 export function commandOf(role: RoleName, f: CommandFacts): Command {
   const { options, instance } = f;
-  const main = (service: string): string[] => [f.node, `${f.services}/${service}/main.js`, '--log-level', options.logLevel];
+  const main = (service: string): string[] => [
+    f.node,
+    `${f.services}/${service}/main.js`,
+    '--log-level',
+    options.logLevel,
+  ];
   const flag = (name: string, value: string | undefined): string[] => (value === undefined ? [] : [name, value]);
   const each = (name: string, values: readonly string[]): string[] => values.flatMap((value) => [name, value]);
   const reading = f.foreignFiles ? ['dac_read_search'] : [];

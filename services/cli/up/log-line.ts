@@ -12,7 +12,8 @@ export interface SaidLine {
 
 export function readableLine(role: RoleName, line: string): SaidLine | undefined {
   if (role === 'nats') return server(role, line, /\[(?:ERR|FTL|WRN)\]\s*(.*)/);
-  if (role === 'redis') return server(role, line, /^\d+:\w+ .*? (?:# )(.*(?:rror|ailed|enied|ould not|can't|cannot|wrong|misconf).*)/i);
+  if (role === 'redis')
+    return server(role, line, /^\d+:\w+ .*? (?:# )(.*(?:rror|ailed|enied|ould not|can't|cannot|wrong|misconf).*)/i);
   const record = parseRecord(line);
   if (!record) return line.trim() === '' ? undefined : { text: `${role}: ${line}`, grave: true };
   if (typeof record['level'] !== 'string' || !worthSaying.has(record['level'])) return undefined;

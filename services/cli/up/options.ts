@@ -13,22 +13,36 @@ export const upOptionSpecs: readonly OptionSpec[] = [
   { flag: '--label <pairs>', help: 'static labels of this host: role=web,zone=a', repeat: true },
   { flag: '--scope <scope>', help: 'count one cgroup v2 subtree alone: cgroup=PATH' },
   { flag: '--rows <table=n>', help: "a table's number of rows", repeat: true },
-  { flag: '--pin-root <dir>', help: 'where maps are pinned (default /sys/fs/bpf/muster, with a suffix for another state dir)' },
+  {
+    flag: '--pin-root <dir>',
+    help: 'where maps are pinned (default /sys/fs/bpf/muster, with a suffix for another state dir)',
+  },
   { flag: '--nats <address>', help: 'use this NATS server instead of an own one' },
   { flag: '--redis <address>', help: 'use this Redis server instead of an own one' },
   { flag: '--keep-pins', help: 'leave the pinned maps in the kernel at the end' },
   { flag: '--log-level <level>', help: 'debug, info, warn or error', fallback: 'info' },
 ];
 
-const address = z.string().regex(/^(\[[0-9a-fA-F:.]+\]|[^\s:]+):\d{1,5}$/, 'not HOST:PORT').refine((a) => Number(a.split(':').at(-1)) < 65536, 'no such port');
+const address = z
+  .string()
+  .regex(/^(\[[0-9a-fA-F:.]+\]|[^\s:]+):\d{1,5}$/, 'not HOST:PORT')
+  .refine((a) => Number(a.split(':').at(-1)) < 65536, 'no such port');
 const schema = z.object({
   listen: address,
   stateDir: z.string().min(1).optional(),
   interval: z.string().regex(/^\d+(\.\d+)?(ms|s|m)$/, 'not a time such as 1s or 500ms'),
-  probes: z.string().regex(/^[a-z][a-z0-9_]*(,[a-z][a-z0-9_]*)*$/, 'not names with commas').optional(),
+  probes: z
+    .string()
+    .regex(/^[a-z][a-z0-9_]*(,[a-z][a-z0-9_]*)*$/, 'not names with commas')
+    .optional(),
   host: z.string().min(1).max(253).optional(),
-  label: z.array(z.string().regex(/^[a-z_][a-z0-9_]*=[^,]*(,[a-z_][a-z0-9_]*=[^,]*)*$/, 'not name=value pairs with commas')).default([]),
-  scope: z.string().regex(/^cgroup=\S+$/, 'not cgroup=PATH').optional(),
+  label: z
+    .array(z.string().regex(/^[a-z_][a-z0-9_]*=[^,]*(,[a-z_][a-z0-9_]*=[^,]*)*$/, 'not name=value pairs with commas'))
+    .default([]),
+  scope: z
+    .string()
+    .regex(/^cgroup=\S+$/, 'not cgroup=PATH')
+    .optional(),
   rows: z.array(z.string().regex(/^[a-z][a-z0-9_]*=[1-9]\d*$/, 'not TABLE=N')).default([]),
   pinRoot: z.string().startsWith('/', 'not an absolute path').optional(),
   nats: address.optional(),

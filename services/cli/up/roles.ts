@@ -24,9 +24,7 @@ const plans: Readonly<Record<RoleName, RolePlan>> = {
 /** The roles of one instance: own servers only where no address was given. */
 export function planRoles(own: { readonly nats: boolean; readonly redis: boolean }): RolePlan[] {
   const present = (name: RoleName): boolean => (name === 'nats' ? own.nats : name === 'redis' ? own.redis : true);
-  return roleNames
-    .filter(present)
-    .map((name) => ({ ...plans[name], needs: plans[name].needs.filter(present) }));
+  return roleNames.filter(present).map((name) => ({ ...plans[name], needs: plans[name].needs.filter(present) }));
 }
 
 /** Against the flow of a count, each part after all that feed it: what was counted is read, sent and merged before. */

@@ -14,7 +14,12 @@ export const hurryMs = 2_000;
 export type SuperviseEvent =
   | { readonly kind: 'begin' }
   | { readonly kind: 'ready'; readonly role: RoleName }
-  | { readonly kind: 'exited'; readonly role: RoleName; readonly code: number | undefined; readonly signal: string | undefined }
+  | {
+      readonly kind: 'exited';
+      readonly role: RoleName;
+      readonly code: number | undefined;
+      readonly signal: string | undefined;
+    }
   | { readonly kind: 'detached' }
   /** The first asks to stop, each further one to hurry. */
   | { readonly kind: 'stop' }

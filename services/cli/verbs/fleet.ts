@@ -8,7 +8,8 @@ import { countOption, given, pageSize, selectorOption, type Options } from './sh
 const selector = (options: Options): string | undefined =>
   typeof options['selector'] === 'string' ? options['selector'] : undefined;
 
-const seconds = (d: Duration | undefined | null): string => (d ? `${(Number(d.seconds) + d.nanos / 1e9).toFixed(1)}s` : '');
+const seconds = (d: Duration | undefined | null): string =>
+  d ? `${(Number(d.seconds) + d.nanos / 1e9).toFixed(1)}s` : '';
 
 export const hosts: DataVerb<'ListHosts'> = {
   name: 'hosts',
@@ -94,7 +95,9 @@ export const ledger: DataVerb<'GetLedger'> = {
       row.table,
       grouped(row.ledger?.seen),
       grouped(row.attributed),
-      ...losses.map((name) => (name === 'skipped' && row.ledger?.skipsUnknown ? 'unknown' : grouped(row.ledger?.[name]))),
+      ...losses.map((name) =>
+        name === 'skipped' && row.ledger?.skipsUnknown ? 'unknown' : grouped(row.ledger?.[name]),
+      ),
       row.balanced ? 'yes' : 'no',
     ]),
     notes: [

@@ -37,7 +37,10 @@ export function rangeTable(answer: QueryRangeResponse, width: number): Table {
     rows: series.map((s, i) => [
       ...labels.map((name) => s.labels[name] ?? ''),
       amount(s.value, unit),
-      amount(points[i]!.reduce((a, b) => Math.max(a, b), 0), unit),
+      amount(
+        points[i]!.reduce((a, b) => Math.max(a, b), 0),
+        unit,
+      ),
       sparkline(points[i]!.slice(-room)),
     ]),
     notes: [

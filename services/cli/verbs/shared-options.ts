@@ -48,7 +48,9 @@ export function pageSize(options: Options): number | undefined {
   if (count === undefined) return undefined;
   const n = Number(count);
   if (Number.isInteger(n) && n >= 1) return n;
-  throw new MusterError('config/invalid', `--count ${JSON.stringify(count)}: not a number from 1`, { remedy: 'for example -n 50' });
+  throw new MusterError('config/invalid', `--count ${JSON.stringify(count)}: not a number from 1`, {
+    remedy: 'for example -n 50',
+  });
 }
 
 function time(flag: string, value: unknown): Timestamp | undefined {

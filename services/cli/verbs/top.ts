@@ -37,7 +37,9 @@ export function topTable(answer: QueryResponse): Table {
       ...(bounded ? [`≤ ${grouped(row.errorBound)}`] : []),
     ]),
     notes: [
-      rows.length === 0 ? 'no rows' : `total ${amount(answer.total, unit)} · not shown ${amount(answer.residual, unit)}`,
+      rows.length === 0
+        ? 'no rows'
+        : `total ${amount(answer.total, unit)} · not shown ${amount(answer.residual, unit)}`,
       ...coverageNotes(answer.coverage),
       ...remarks(answer.notes),
     ],
