@@ -25,7 +25,12 @@ export interface FleetReaderLimits {
   readonly dictionaryTexts: number;
 }
 
-export const fleetReaderLimits: FleetReaderLimits = { headsAgeMs: 250, cacheWeight: 512 * 2 ** 20, scanBytes: 512 * 2 ** 20, dictionaryTexts: 4_000_000 };
+export const fleetReaderLimits: FleetReaderLimits = {
+  headsAgeMs: 250,
+  cacheWeight: 512 * 2 ** 20,
+  scanBytes: 512 * 2 ** 20,
+  dictionaryTexts: 4_000_000,
+};
 
 /** A partition that moves on this often while it is read is given up: the store is overloaded. */
 const attemptsMax = 50;
@@ -35,7 +40,12 @@ const blobsPerCall = 256;
 interface NamedView {
   readonly view: CheckpointView;
   readonly committedMs: number;
-  readonly names: readonly { readonly text: string; readonly name: BlobName; readonly digest: string; readonly bytes: number }[];
+  readonly names: readonly {
+    readonly text: string;
+    readonly name: BlobName;
+    readonly digest: string;
+    readonly bytes: number;
+  }[];
   readonly damaged: readonly string[];
 }
 
@@ -65,8 +75,13 @@ export class FleetReader {
     const heads = await this.heads();
     for (const partition of this.#views.keys()) if (!heads.has(partition)) this.#views.delete(partition);
     const wanted = (name: BlobName): boolean => name.kind === 'host' || need(name);
-    const loaded = await Promise.all([...heads].map(([partition, head]) => this.#partition(partition, head, wanted, dictionary)));
-    return joinPartitions(loaded.filter((p) => p !== undefined), dictionary);
+    const loaded = await Promise.all(
+      [...heads].map(([partition, head]) => this.#partition(partition, head, wanted, dictionary)),
+    );
+    return joinPartitions(
+      loaded.filter((p) => p !== undefined),
+      dictionary,
+    );
   }
 
   /** Heads of all partitions, at most `headsAgeMs` old; requests at the same time share one round trip. */
@@ -83,10 +98,16 @@ export class FleetReader {
     return this.#heads;
   }
 
-  async #partition(partition: number, head: StoredHead, need: (name: BlobName) => boolean, dictionary: Dictionary): Promise<LoadedPartition | undefined> {
+  async #partition(
+    partition: number,
+    head: StoredHead,
+    need: (name: BlobName) => boolean,
+    dictionary: Dictionary,
+  ): Promise<LoadedPartition | undefined> {
     let known = this.#views.get(partition);
     // A view newer than the heads stays: another request was quicker.
-    if (known && known.view.head.commitId !== head.commitId && known.view.head.version <= head.version) known = undefined;
+    if (known && known.view.head.commitId !== head.commitId && known.view.head.version <= head.version)
+      known = undefined;
     for (let attempt = 0; attempt < attemptsMax; attempt++) {
       known ??= await this.#view(partition);
       if (!known) return undefined;
@@ -94,7 +115,10 @@ export class FleetReader {
       if (loaded !== 'moved') return loaded;
       known = undefined;
     }
-    throw new MusterError('store/unreachable', 'read checkpoint: the partition moves on faster than it can be read', { values: { partition }, remedy: 'try again' });
+    throw new MusterError('store/unreachable', 'read checkpoint: the partition moves on faster than it can be read', {
+      values: { partition },
+      remedy: 'try again',
+    });
   }
 
   async #view(partition: number): Promise<NamedView | undefined> {
@@ -117,7 +141,11 @@ export class FleetReader {
     return named;
   }
 
-  async #blobs({ view, committedMs, names, damaged }: NamedView, need: (name: BlobName) => boolean, dictionary: Dictionary): Promise<LoadedPartition | 'moved'> {
+  async #blobs(
+    { view, committedMs, names, damaged }: NamedView,
+    need: (name: BlobName) => boolean,
+    dictionary: Dictionary,
+  ): Promise<LoadedPartition | 'moved'> {
     const { partition, head } = view;
     const keep = dictionary === this.#dictionary;
     const blobs: LoadedPartition['blobs'][number][] = [];
@@ -133,12 +161,22 @@ export class FleetReader {
       }
     }
     if (bytesMissing > this.limits.scanBytes) {
-      throw new Rejected({ kind: 'too-large', what: 'bytes to read', found: bytesMissing, limit: this.limits.scanBytes, fix: 'ask for a shorter range' });
+      throw new Rejected({
+        kind: 'too-large',
+        what: 'bytes to read',
+        found: bytesMissing,
+        limit: this.limits.scanBytes,
+        fix: 'ask for a shorter range',
+      });
     }
     const broken = [...damaged];
     for (let i = 0; i < missing.length; i += blobsPerCall) {
       const part = missing.slice(i, i + blobsPerCall);
-      const found = await this.port.blobs(partition, head.version, part.map((m) => m.text));
+      const found = await this.port.blobs(
+        partition,
+        head.version,
+        part.map((m) => m.text),
+      );
       if (found === 'moved') return 'moved';
       part.forEach(({ text, name, digest }, j) => {
         const bytes = found[j];

@@ -19,20 +19,28 @@ const graceMs = 2000;
 async function main(): Promise<void> {
   const { values } = resolveSettings(querySettings, { argv: process.argv.slice(2), env: process.env });
   if (values.help) {
-    process.stdout.write(`usage: query [flags]\n\nAnswers questions over gRPC from the checkpoints in Redis.\n\n${describeSettings(querySettings)}\n`);
+    process.stdout.write(
+      `usage: query [flags]\n\nAnswers questions over gRPC from the checkpoints in Redis.\n\n${describeSettings(querySettings)}\n`,
+    );
     return;
   }
   const open = values.listen.find((address) => !isLocal(address));
   if (open !== undefined && !values.insecureListen) {
-    throw new MusterError('config/invalid', `listen on ${open}: others could reach it, in clear text and without credentials`, {
-      remedy: 'listen on 127.0.0.1 or unix:PATH, or say --insecure-listen',
-    });
+    throw new MusterError(
+      'config/invalid',
+      `listen on ${open}: others could reach it, in clear text and without credentials`,
+      {
+        remedy: 'listen on 127.0.0.1 or unix:PATH, or say --insecure-listen',
+      },
+    );
   }
   const log = createLog(values.logLevel, { role: 'query' });
   const port = createRedisCheckpointReader({ address: values.redis, name: 'muster-query', log });
   const now = (): number => Date.now();
   const reader = new FleetReader(port, now);
-  const server = await serveGrpc(values.listen, createAnswer(new Query(), reader, now), statusOf, (method, err) => log.error({ method, err }, 'call failed'));
+  const server = await serveGrpc(values.listen, createAnswer(new Query(), reader, now), statusOf, (method, err) =>
+    log.error({ method, err }, 'call failed'),
+  );
 
   let serving: boolean | undefined;
   const probe = async (): Promise<void> => {
@@ -65,7 +73,9 @@ async function main(): Promise<void> {
     process.stdin.resume();
   }
   await probe();
-  process.stdout.write(`${JSON.stringify({ ready: 'query', pid: process.pid, listen: server.addresses, redis: values.redis, serving })}\n`);
+  process.stdout.write(
+    `${JSON.stringify({ ready: 'query', pid: process.pid, listen: server.addresses, redis: values.redis, serving })}\n`,
+  );
 }
 
 function fail(cause: unknown): never {

@@ -3,10 +3,27 @@
  * answers kept for their next pages. `answer` is a generator, so that the driver can serve others in the midst of a
  * long scan and stop it when the caller has gone; `finish` runs it to the end.
  */
-import { findHost, hostMessage, listPage, prepareHosts, prepareLabelValues, prepareMetrics, valuesPage } from './answer/fleet-lists.ts';
+import {
+  findHost,
+  hostMessage,
+  listPage,
+  prepareHosts,
+  prepareLabelValues,
+  prepareMetrics,
+  valuesPage,
+} from './answer/fleet-lists.ts';
 import { prepareLedgers } from './answer/ledgers.ts';
 import { findMetric, metricsOf } from './answer/metric.ts';
-import { decodeToken, encodeToken, PageCache, pageSize, requestHash, stateHash, type PageLimits, type Prepared } from './answer/page.ts';
+import {
+  decodeToken,
+  encodeToken,
+  PageCache,
+  pageSize,
+  requestHash,
+  stateHash,
+  type PageLimits,
+  type Prepared,
+} from './answer/page.ts';
 import { prepareQuery, queryPage } from './answer/query.ts';
 import { histogramPage, prepareHistogram } from './answer/query-histogram.ts';
 import { prepareRange, rangePage } from './answer/query-range.ts';
@@ -20,7 +37,8 @@ export type Need = (name: BlobName) => boolean;
 
 const hostsOnly: Need = () => false;
 /** Table keys are the table's name, or name~hash. */
-const isTable = (key: string, metric: string): boolean => key === metric || (key.startsWith(metric) && key[metric.length] === '~');
+const isTable = (key: string, metric: string): boolean =>
+  key === metric || (key.startsWith(metric) && key[metric.length] === '~');
 
 function inTime(name: BlobName, time: TimeRange): boolean {
   if (time.kind === 'all') return name.kind === 'base' || name.kind === 'last';
@@ -52,7 +70,8 @@ export class Query {
       case 'GetLedger': {
         const { metric } = request as RequestOf<'GetLedger'>;
         if (metric) findMetric(metricsOf(fleet), metric);
-        return (name) => (name.kind === 'base' || name.kind === 'last') && (metric === '' || isTable(name.table, metric));
+        return (name) =>
+          (name.kind === 'base' || name.kind === 'last') && (metric === '' || isTable(name.table, metric));
       }
       case 'ListLabelValues': {
         const metric = findMetric(metricsOf(fleet), (request as RequestOf<'ListLabelValues'>).metric);
@@ -62,9 +81,14 @@ export class Query {
         const asked = request as RequestOf<'Query' | 'QueryRange' | 'QueryHistogram'>;
         const position = decodeToken(asked.pageToken, requestHash(method, request));
         const time = resolveRange(asked, method === 'QueryRange' ? '5m' : '1m', position?.atMs ?? nowMs);
-        const metric = findMetric(metricsOf(fleet), asked.metric, method === 'QueryHistogram' ? 'histogram' : undefined);
+        const metric = findMetric(
+          metricsOf(fleet),
+          asked.metric,
+          method === 'QueryHistogram' ? 'histogram' : undefined,
+        );
         if (!metric) return hostsOnly;
-        return (name) => 'table' in name && isTable(name.table, metric.name) && (name.kind === 'series' || inTime(name, time));
+        return (name) =>
+          'table' in name && isTable(name.table, metric.name) && (name.kind === 'series' || inTime(name, time));
       }
     }
   }
@@ -80,8 +104,14 @@ export class Query {
   }
 
   /** The answer. Throws Rejected. */
-  *answer<M extends MethodName>(method: M, request: RequestOf<M>, fleet: Fleet, nowMs: number): Generator<void, ResponseOf<M>> {
-    if (method === 'GetHost') return { host: hostMessage(findHost(fleet, (request as RequestOf<'GetHost'>).host), nowMs) } as ResponseOf<M>;
+  *answer<M extends MethodName>(
+    method: M,
+    request: RequestOf<M>,
+    fleet: Fleet,
+    nowMs: number,
+  ): Generator<void, ResponseOf<M>> {
+    if (method === 'GetHost')
+      return { host: hostMessage(findHost(fleet, (request as RequestOf<'GetHost'>).host), nowMs) } as ResponseOf<M>;
     const asked = request as RequestOf<'Query'>;
     const limits = paging[method as 'Query'];
     pageSize(asked.pageSize, limits);
@@ -97,12 +127,23 @@ export class Query {
   }
 }
 
-function cut<M extends MethodName>(prepared: Prepared<M>, asked: number, limits: PageLimits, position: { stateHash: string; atMs: number; first: number }, hash: string): ResponseOf<M> {
+function cut<M extends MethodName>(
+  prepared: Prepared<M>,
+  asked: number,
+  limits: PageLimits,
+  position: { stateHash: string; atMs: number; first: number },
+  hash: string,
+): ResponseOf<M> {
   const size = pageSize(asked, limits);
   return prepared.page(position.first, position.first + size, (first) => encodeToken(hash, { ...position, first }));
 }
 
-function* prepare<M extends MethodName>(method: M, request: RequestOf<M>, fleet: Fleet, nowMs: number): Generator<void, Prepared<M>> {
+function* prepare<M extends MethodName>(
+  method: M,
+  request: RequestOf<M>,
+  fleet: Fleet,
+  nowMs: number,
+): Generator<void, Prepared<M>> {
   const made = yield* (function* (): Generator<void, unknown> {
     switch (method as Exclude<MethodName, 'GetHost'>) {
       case 'Query':

@@ -5,7 +5,9 @@ import type { Setting, Settings } from '../shared/runtime/settings.ts';
 const setting = <T>(s: Setting<T>): Setting<T> => s;
 
 /** HOST:PORT or unix:PATH. */
-const address = z.string().regex(/^(?:unix:.+|(?:\[[0-9a-fA-F:]+\]|[^:\s]+):\d{1,5})$/, 'expected HOST:PORT or unix:PATH');
+const address = z
+  .string()
+  .regex(/^(?:unix:.+|(?:\[[0-9a-fA-F:]+\]|[^:\s]+):\d{1,5})$/, 'expected HOST:PORT or unix:PATH');
 
 export const querySettings = {
   listen: setting({
@@ -15,9 +17,23 @@ export const querySettings = {
     fallback: '127.0.0.1:50151',
     repeat: true,
   }),
-  redis: setting({ schema: z.string().regex(/^.+:\d{1,5}$/, 'expected HOST:PORT'), help: 'redis-server that holds the checkpoints', value: 'HOST:PORT', fallback: '127.0.0.1:6379' }),
-  insecureListen: setting({ schema: z.stringbool(), help: 'allow a --listen address that others can reach, in clear text and without credentials', fallback: 'false' }),
-  logLevel: setting({ schema: z.enum(['debug', 'info', 'warn', 'error', 'silent']), help: 'least level logged', value: 'LEVEL', fallback: 'info' }),
+  redis: setting({
+    schema: z.string().regex(/^.+:\d{1,5}$/, 'expected HOST:PORT'),
+    help: 'redis-server that holds the checkpoints',
+    value: 'HOST:PORT',
+    fallback: '127.0.0.1:6379',
+  }),
+  insecureListen: setting({
+    schema: z.stringbool(),
+    help: 'allow a --listen address that others can reach, in clear text and without credentials',
+    fallback: 'false',
+  }),
+  logLevel: setting({
+    schema: z.enum(['debug', 'info', 'warn', 'error', 'silent']),
+    help: 'least level logged',
+    value: 'LEVEL',
+    fallback: 'info',
+  }),
   help: setting({ schema: z.stringbool(), help: 'show this text', fallback: 'false' }),
 } satisfies Settings;
 

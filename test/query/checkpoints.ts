@@ -4,22 +4,50 @@ import { Dictionary } from '../../services/query/checkpoint/dictionary.ts';
 import { joinPartitions, type Fleet, type LoadedPartition } from '../../services/query/checkpoint/fleet.ts';
 import { bucketOf } from '../../services/shared/algebra/histogram.ts';
 import { setBigInt } from '../../services/shared/algebra/limbs.ts';
-import { CheckpointHead, formatBlobName, HostRecord, parseBlobName, type BlobName, type UnknownSpan } from '../../services/shared/contract/checkpoint.ts';
-import { blobDigest, encodeLast, encodeSeriesPage, encodeSeriesValues, encodeWindow, type WindowHostValues } from '../../services/shared/contract/checkpoint-codec.ts';
+import {
+  CheckpointHead,
+  formatBlobName,
+  HostRecord,
+  parseBlobName,
+  type BlobName,
+  type UnknownSpan,
+} from '../../services/shared/contract/checkpoint.ts';
+import {
+  blobDigest,
+  encodeLast,
+  encodeSeriesPage,
+  encodeSeriesValues,
+  encodeWindow,
+  type WindowHostValues,
+} from '../../services/shared/contract/checkpoint-codec.ts';
 import type { TableSchema } from '../../services/shared/contract/lineage.ts';
 import { partitionOf } from '../../services/shared/contract/subjects.ts';
 import { MusterError } from '../../services/shared/runtime/errors.ts';
-import type { CheckpointReader, CheckpointView, StoredHead } from '../../services/shared/runtime/ports/checkpoint-store.ts';
+import type {
+  CheckpointReader,
+  CheckpointView,
+  StoredHead,
+} from '../../services/shared/runtime/ports/checkpoint-store.ts';
 
 const label = (name: string, meaning: string, offset: number) => ({ name, meaning, offset, size: 8 });
 const sizes = { rows: 100, hints: 16, keyWords: 2 };
 
 export const syscalls: TableSchema = {
-  ...sizes, name: 'syscalls', kind: 'counter', unit: 'calls', help: 'System calls entered', valueCount: 1,
+  ...sizes,
+  name: 'syscalls',
+  kind: 'counter',
+  unit: 'calls',
+  help: 'System calls entered',
+  valueCount: 1,
   labels: [label('syscall', 'syscall', 0), label('comm', 'comm', 8)],
 };
 export const runqueue: TableSchema = {
-  ...sizes, name: 'runqueue', kind: 'histogram', unit: 'ns', help: 'Time from runnable to running', valueCount: 2,
+  ...sizes,
+  name: 'runqueue',
+  kind: 'histogram',
+  unit: 'ns',
+  help: 'Time from runnable to running',
+  valueCount: 2,
   labels: [label('comm', 'comm', 0), label('bucket', 'bucket', 8)],
 };
 
@@ -35,7 +63,11 @@ export interface TableFill {
   /** Value of the overflow row. */
   readonly overflow?: bigint;
   /** What of the rows came in which window; absent: nothing is in windows. */
-  readonly windows?: readonly { readonly startMs: number; readonly rows: readonly CountedRow[]; readonly overflow?: bigint }[];
+  readonly windows?: readonly {
+    readonly startMs: number;
+    readonly rows: readonly CountedRow[];
+    readonly overflow?: bigint;
+  }[];
   /** Added to what the ledger says was seen. */
   readonly seenMore?: bigint;
   readonly lost?: bigint;
@@ -69,19 +101,57 @@ export function blobsOf(fill: HostFill): Map<string, Uint8Array> {
   const probes = fill.tables.map(({ schema, rows, overflow = 0n, seenMore = 0n, lost = 0n, folded = false }) => {
     const held = rows.reduce((n, r) => n + r.values[0]!, overflow);
     const ledger = {
-      probe: schema.name, table: schema.name, seen: held + seenMore + lost, overflow, failed: [overflow, 0n, 0n, 0n], lost, quarantined: 0n,
-      current: !folded, generation: folded ? 0n : 1n, retiredSeen: 0n, sealed: false, readBoottimeNs: 5n,
+      probe: schema.name,
+      table: schema.name,
+      seen: held + seenMore + lost,
+      overflow,
+      failed: [overflow, 0n, 0n, 0n],
+      lost,
+      quarantined: 0n,
+      current: !folded,
+      generation: folded ? 0n : 1n,
+      retiredSeen: 0n,
+      sealed: false,
+      readBoottimeNs: 5n,
     };
     return {
-      uuid, bootId: Buffer.alloc(16, 1), probe: schema.name, createdBoottimeNs: 1n, createdWallNs, schemaHash: 1n, schemaJson: JSON.stringify([schema]), generation: 1n,
-      foldedThrough: 0n, readBoottimeNs: 5n, state: 'live', ledgers: [ledger], programs: [{ program: 'p', skipped: 'skipped' in fill ? fill.skipped : 0n, runs: 0n, runTimeNs: 0n }],
-      readWallNs: readNs, tableKeys: [schema.name], mergedWallMs, historyBoottimeNs: 0n,
+      uuid,
+      bootId: Buffer.alloc(16, 1),
+      probe: schema.name,
+      createdBoottimeNs: 1n,
+      createdWallNs,
+      schemaHash: 1n,
+      schemaJson: JSON.stringify([schema]),
+      generation: 1n,
+      foldedThrough: 0n,
+      readBoottimeNs: 5n,
+      state: 'live',
+      ledgers: [ledger],
+      programs: [{ program: 'p', skipped: 'skipped' in fill ? fill.skipped : 0n, runs: 0n, runTimeNs: 0n }],
+      readWallNs: readNs,
+      tableKeys: [schema.name],
+      mergedWallMs,
+      historyBoottimeNs: 0n,
     };
   });
-  put({ kind: 'host', host }, HostRecord.encode({
-    host, labels: { ...fill.labels }, kernelRelease: '6.1.0-test', bootId: Buffer.alloc(16, 1), readWallNs: readNs, mergedWallMs, intervalNs: 1_000_000_000n,
-    lineages: probes as never, folded: [], unknown: [...(fill.unknown ?? [])], synthetic: fill.synthetic ?? false, quarantinedBatches: 0n, clockSkewMs: 0n,
-  }).finish());
+  put(
+    { kind: 'host', host },
+    HostRecord.encode({
+      host,
+      labels: { ...fill.labels },
+      kernelRelease: '6.1.0-test',
+      bootId: Buffer.alloc(16, 1),
+      readWallNs: readNs,
+      mergedWallMs,
+      intervalNs: 1_000_000_000n,
+      lineages: probes as never,
+      folded: [],
+      unknown: [...(fill.unknown ?? [])],
+      synthetic: fill.synthetic ?? false,
+      quarantinedBatches: 0n,
+      clockSkewMs: 0n,
+    }).finish(),
+  );
   for (const table of fill.tables) {
     const { schema } = table;
     const all = [...table.rows, ...(table.windows ?? []).flatMap((w) => w.rows)];
@@ -94,13 +164,19 @@ export function blobsOf(fill: HostFill): Map<string, Uint8Array> {
         texts.push(...labels);
       }
     }
-    put({ kind: 'series', host, table: schema.name, page: 0 }, encodeSeriesPage({ first: 0, count: series.size + 1, labelCount: schema.labels.length, values: texts }));
+    put(
+      { kind: 'series', host, table: schema.name, page: 0 },
+      encodeSeriesPage({ first: 0, count: series.size + 1, labelCount: schema.labels.length, values: texts }),
+    );
     const valuesOf = (rows: readonly CountedRow[], overflow: bigint) => {
       const found = new Map<number, bigint[]>();
       if (overflow > 0n) found.set(0, [overflow, ...(schema.valueCount > 1 ? [0n] : [])]);
       for (const r of rows) {
         const id = series.get(JSON.stringify(r.labels))!;
-        found.set(id, r.values.map((v, i) => v + (found.get(id)?.[i] ?? 0n)));
+        found.set(
+          id,
+          r.values.map((v, i) => v + (found.get(id)?.[i] ?? 0n)),
+        );
       }
       const ids = [...found.keys()].sort((a, b) => a - b);
       const values = new Uint32Array(ids.length * schema.valueCount * 2);
@@ -111,13 +187,24 @@ export function blobsOf(fill: HostFill): Map<string, Uint8Array> {
     if (table.folded) put({ kind: 'base', host, table: schema.name }, encodeSeriesValues(life));
     else {
       const rows = Uint32Array.from({ length: life.count }, (_, i) => i);
-      put({ kind: 'last', host, lineage: '07', generation: 1n, table: schema.name, page: 0 }, encodeLast({ ...life, rows }));
+      put(
+        { kind: 'last', host, lineage: '07', generation: 1n, table: schema.name, page: 0 },
+        encodeLast({ ...life, rows }),
+      );
     }
     for (const { startMs, rows, overflow = 0n } of table.windows ?? []) {
       const part: WindowHostValues = {
-        host, increments: valuesOf(rows, overflow), seen: rows.reduce((n, r) => n + r.values[0]!, overflow), skipped: 0n, fromMs: startMs, toMs: startMs + 9000,
+        host,
+        increments: valuesOf(rows, overflow),
+        seen: rows.reduce((n, r) => n + r.values[0]!, overflow),
+        skipped: 0n,
+        fromMs: startMs,
+        toMs: startMs + 9000,
       };
-      put({ kind: 'window', tier: '10s', startMs, table: schema.name, part: 0 }, encodeWindow({ startMs, lengthMs: 10_000, hosts: [part] }));
+      put(
+        { kind: 'window', tier: '10s', startMs, table: schema.name, part: 0 },
+        encodeWindow({ startMs, lengthMs: 10_000, hosts: [part] }),
+      );
     }
   }
   return blobs;
@@ -137,8 +224,15 @@ export function observed(comm: string, values: readonly bigint[]): CountedRow[] 
 export function fleetOf(fills: readonly HostFill[], committedMs = nowMs - 200): Fleet {
   const dictionary = new Dictionary();
   const partitions = fills.map((fill, partition): LoadedPartition => ({
-    partition, version: 1n, commitId: `c${partition}`, committedMs, damaged: [],
-    blobs: [...blobsOf(fill)].map(([text, bytes]) => ({ name: parseBlobName(text), blob: decodeBlob(parseBlobName(text), bytes, dictionary) })),
+    partition,
+    version: 1n,
+    commitId: `c${partition}`,
+    committedMs,
+    damaged: [],
+    blobs: [...blobsOf(fill)].map(([text, bytes]) => ({
+      name: parseBlobName(text),
+      blob: decodeBlob(parseBlobName(text), bytes, dictionary),
+    })),
   }));
   return joinPartitions(partitions, dictionary);
 }
@@ -159,7 +253,10 @@ export class FakeReader implements CheckpointReader {
     for (const fill of fills) {
       const partition = partitionOf(fill.host);
       const known = this.partitions.get(partition) ?? { version: 0n, blobs: new Map<string, Uint8Array>() };
-      this.partitions.set(partition, { version: known.version + 1n, blobs: new Map([...known.blobs, ...blobsOf(fill)]) });
+      this.partitions.set(partition, {
+        version: known.version + 1n,
+        blobs: new Map([...known.blobs, ...blobsOf(fill)]),
+      });
     }
   }
 
@@ -167,12 +264,20 @@ export class FakeReader implements CheckpointReader {
     const found = this.partitions.get(partition);
     if (!found) return undefined;
     const commitId = `${partition}-${found.version}`;
-    const head = CheckpointHead.encode({ formatVersion: 1, version: found.version, commitId, streamIdentity: 's', streamSequence: 1n, committedWallMs: BigInt(this.committedMs) }).finish();
+    const head = CheckpointHead.encode({
+      formatVersion: 1,
+      version: found.version,
+      commitId,
+      streamIdentity: 's',
+      streamSequence: 1n,
+      committedWallMs: BigInt(this.committedMs),
+    }).finish();
     return { version: found.version, commitId, head };
   }
 
   #check(): void {
-    if (this.away) throw new MusterError('store/unreachable', 'read heads: no answer', { values: { redis: '127.0.0.1:1' } });
+    if (this.away)
+      throw new MusterError('store/unreachable', 'read heads: no answer', { values: { redis: '127.0.0.1:1' } });
   }
 
   async heads(partitions: readonly number[]): Promise<Map<number, StoredHead>> {
@@ -184,11 +289,17 @@ export class FakeReader implements CheckpointReader {
     this.#check();
     const head = this.#head(partition);
     if (!head) return undefined;
-    const names = new Map([...this.partitions.get(partition)!.blobs].map(([name, b]) => [name, { digest: blobDigest(b), bytes: b.length }]));
+    const names = new Map(
+      [...this.partitions.get(partition)!.blobs].map(([name, b]) => [name, { digest: blobDigest(b), bytes: b.length }]),
+    );
     return { partition, head, names };
   }
 
-  async blobs(partition: number, version: bigint, names: readonly string[]): Promise<(Uint8Array | undefined)[] | 'moved'> {
+  async blobs(
+    partition: number,
+    version: bigint,
+    names: readonly string[],
+  ): Promise<(Uint8Array | undefined)[] | 'moved'> {
     this.#check();
     const before = this.beforeBlobs;
     this.beforeBlobs = undefined;

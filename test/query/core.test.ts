@@ -5,28 +5,61 @@ import type { MethodName, RequestOf, ResponseOf } from '../../services/shared/co
 import type { Fleet } from '../../services/query/checkpoint/fleet.ts';
 import { fleetOf, nowMs, observed, runqueue, syscalls, type CountedRow } from './checkpoints.ts';
 
-const blank = { metric: '', selector: '', groupBy: [], range: '', startTime: undefined, endTime: undefined, orderBy: '', pageSize: 0, pageToken: '', step: '', quantiles: [], label: '', host: '' };
+const blank = {
+  metric: '',
+  selector: '',
+  groupBy: [],
+  range: '',
+  startTime: undefined,
+  endTime: undefined,
+  orderBy: '',
+  pageSize: 0,
+  pageToken: '',
+  step: '',
+  quantiles: [],
+  label: '',
+  host: '',
+};
 const ask = <M extends MethodName>(fleet: Fleet, method: M, request: Partial<RequestOf<M>> = {}): ResponseOf<M> =>
   finish(new Query().answer(method, { ...blank, ...request } as unknown as RequestOf<M>, fleet, nowMs));
 
-const row = (syscall: string, comm: string, value: bigint): CountedRow => ({ labels: [syscall, comm], values: [value] });
+const row = (syscall: string, comm: string, value: bigint): CountedRow => ({
+  labels: [syscall, comm],
+  values: [value],
+});
 const windowMs = Math.floor((nowMs - 10_000) / 10_000) * 10_000;
 
 const web = (n: number, more: object = {}) => ({
   host: `web-${n}`,
   labels: { role: 'web' },
-  tables: [{ schema: syscalls, rows: [row('getppid', 'gen', 5_000_000n), row('read', 'nginx', 10n)], windows: [{ startMs: windowMs, rows: [row('getppid', 'gen', 400n)] }] }],
+  tables: [
+    {
+      schema: syscalls,
+      rows: [row('getppid', 'gen', 5_000_000n), row('read', 'nginx', 10n)],
+      windows: [{ startMs: windowMs, rows: [row('getppid', 'gen', 400n)] }],
+    },
+  ],
   ...more,
 });
 
 test('an exact count, by selector and by host, lifetime and windows', () => {
   const fleet = fleetOf([web(1), web(2)]);
-  const all = ask(fleet, 'Query', { metric: 'syscalls', selector: 'comm="gen",syscall="getppid",host="web-1"', range: 'all' });
+  const all = ask(fleet, 'Query', {
+    metric: 'syscalls',
+    selector: 'comm="gen",syscall="getppid",host="web-1"',
+    range: 'all',
+  });
   assert.equal(all.total, '5000000');
   assert.equal(all.rows[0]!.value, '5000000');
   assert.equal(all.coverage!.exact, true);
   const hosts = ask(fleet, 'Query', { metric: 'syscalls', groupBy: ['host'], range: 'all' });
-  assert.deepEqual(hosts.rows.map((r) => [r.labels['host'], r.value]), [['web-1', '5000010'], ['web-2', '5000010']]);
+  assert.deepEqual(
+    hosts.rows.map((r) => [r.labels['host'], r.value]),
+    [
+      ['web-1', '5000010'],
+      ['web-2', '5000010'],
+    ],
+  );
   const minute = ask(fleet, 'Query');
   assert.equal(minute.total, '800');
   assert.equal(minute.metric, 'syscalls');
@@ -45,85 +78,157 @@ test('overflow is in the total, in no labelled row, and bounds every row', () =>
   assert.equal(all.coverage!.exact, false);
   assert.equal(all.coverage!.ledger!.overflow, '3');
   const byHost = ask(fleet, 'Query', { range: 'all', groupBy: ['host'] });
-  assert.deepEqual([byHost.rows[0]!.value, byHost.rows[0]!.errorBound, byHost.residual, byHost.coverage!.exact], ['10', '0', '0', true]);
+  assert.deepEqual(
+    [byHost.rows[0]!.value, byHost.rows[0]!.errorBound, byHost.residual, byHost.coverage!.exact],
+    ['10', '0', '0', true],
+  );
   const selected = ask(fleet, 'Query', { range: 'all', selector: 'comm="x"' });
   assert.deepEqual([selected.total, selected.totalErrorBound], ['7', '3']);
 });
 
 test('counters stay exact past 2^53 and say when they pass int64', () => {
   const big = 2n ** 60n + 1n;
-  const fleet = fleetOf(['a', 'b'].map((host) => ({ host, tables: [{ schema: syscalls, rows: [row('read', 'x', big)] }] })));
+  const fleet = fleetOf(
+    ['a', 'b'].map((host) => ({ host, tables: [{ schema: syscalls, rows: [row('read', 'x', big)] }] })),
+  );
   assert.equal(ask(fleet, 'Query', { range: 'all' }).total, (2n * big).toString());
-  const over = fleetOf(['a', 'b'].map((host) => ({ host, tables: [{ schema: syscalls, rows: [row('read', 'x', 2n ** 63n)] }] })));
+  const over = fleetOf(
+    ['a', 'b'].map((host) => ({ host, tables: [{ schema: syscalls, rows: [row('read', 'x', 2n ** 63n)] }] })),
+  );
   const answer = ask(over, 'Query', { range: 'all' });
   assert.equal(answer.total, (2n ** 63n - 1n).toString());
   assert.ok(answer.notes.some((n) => n.includes((2n ** 64n).toString())));
 });
 
 test('an unbalanced ledger is an alarm with the numbers', () => {
-  const fleet = fleetOf([{ host: 'a', tables: [{ schema: syscalls, rows: [row('read', 'x', 7n)], folded: true, seenMore: 1n }] }]);
+  const fleet = fleetOf([
+    { host: 'a', tables: [{ schema: syscalls, rows: [row('read', 'x', 7n)], folded: true, seenMore: 1n }] },
+  ]);
   const answer = ask(fleet, 'Query', { range: 'all' });
   assert.equal(answer.coverage!.exact, false);
-  assert.ok(answer.notes.some((n) => /sealed generations saw 8, their rows hold 7/.test(n)), answer.notes.join('\n'));
+  assert.ok(
+    answer.notes.some((n) => /sealed generations saw 8, their rows hold 7/.test(n)),
+    answer.notes.join('\n'),
+  );
   const ledger = ask(fleet, 'GetLedger');
   assert.equal(ledger.rows[0]!.balanced, false);
   assert.equal(ledger.exact, false);
 });
 
 test('what was lost with a store is said, and bounds the rows', () => {
-  const fleet = fleetOf([{ host: 'a', tables: [{ schema: syscalls, rows: [row('read', 'x', 7n)], folded: true, lost: 5n }] }]);
+  const fleet = fleetOf([
+    { host: 'a', tables: [{ schema: syscalls, rows: [row('read', 'x', 7n)], folded: true, lost: 5n }] },
+  ]);
   const answer = ask(fleet, 'Query', { range: 'all' });
-  assert.deepEqual([answer.coverage!.exact, answer.coverage!.ledger!.lost, answer.rows[0]!.errorBound, answer.totalErrorBound], [false, '5', '5', '5']);
+  assert.deepEqual(
+    [answer.coverage!.exact, answer.coverage!.ledger!.lost, answer.rows[0]!.errorBound, answer.totalErrorBound],
+    [false, '5', '5', '5'],
+  );
   assert.equal(ask(fleet, 'GetLedger').rows[0]!.balanced, true);
 });
 
 test('stale hosts, an absent aggregator, unknown spans and skips are named', () => {
-  const unknown = [{ startWallNs: BigInt(nowMs - 20_000) * 1_000_000n, endWallNs: BigInt(nowMs - 10_000) * 1_000_000n, reason: 'reboot', probe: '' }];
-  const fleet = fleetOf([web(1, { mergedMs: nowMs - 9000, readMs: nowMs - 9200 }), web(2, { unknown }), web(3, { skipped: 4n }), web(4, { skipped: undefined })], nowMs - 60_000);
+  const unknown = [
+    {
+      startWallNs: BigInt(nowMs - 20_000) * 1_000_000n,
+      endWallNs: BigInt(nowMs - 10_000) * 1_000_000n,
+      reason: 'reboot',
+      probe: '',
+    },
+  ];
+  const fleet = fleetOf(
+    [
+      web(1, { mergedMs: nowMs - 9000, readMs: nowMs - 9200 }),
+      web(2, { unknown }),
+      web(3, { skipped: 4n }),
+      web(4, { skipped: undefined }),
+    ],
+    nowMs - 60_000,
+  );
   const answer = ask(fleet, 'Query', { range: 'all' });
   const c = answer.coverage!;
-  assert.deepEqual([c.hostsMatched, c.hostsReporting, c.staleHosts, c.complete, c.exact], [4, 3, ['web-1'], false, false]);
+  assert.deepEqual(
+    [c.hostsMatched, c.hostsReporting, c.staleHosts, c.complete, c.exact],
+    [4, 3, ['web-1'], false, false],
+  );
   assert.deepEqual([c.ledger!.skipped, c.ledger!.skipsUnknown], ['4', true]);
-  assert.deepEqual(c.unknown.map((u) => [u.host, u.reason]), [['web-2', 'reboot']]);
+  assert.deepEqual(
+    c.unknown.map((u) => [u.host, u.reason]),
+    [['web-2', 'reboot']],
+  );
   assert.ok(answer.notes.some((n) => /aggregator is away.* 60 s old/.test(n)));
   assert.equal(ask(fleet, 'GetHost', { host: 'web-1' }).host!.state, 'stale');
   assert.equal(ask(fleet, 'ListHosts').totalSize, 4);
 });
 
 test('points in time add up to the total of each step', () => {
-  const rows = [0, 1, 2, 3].map((i) => ({ startMs: windowMs - i * 10_000, rows: [row('read', 'x', BigInt(i + 1)), row('write', 'y', 10n)], overflow: 1n }));
+  const rows = [0, 1, 2, 3].map((i) => ({
+    startMs: windowMs - i * 10_000,
+    rows: [row('read', 'x', BigInt(i + 1)), row('write', 'y', 10n)],
+    overflow: 1n,
+  }));
   const fleet = fleetOf([{ host: 'a', tables: [{ schema: syscalls, rows: [], windows: rows }] }]);
   const answer = ask(fleet, 'QueryRange', { range: '1m', step: '20s', pageSize: 1 });
   const sum = (of: { value: string }[]): bigint => of.reduce((n, p) => n + BigInt(p.value), 0n);
   assert.equal(sum(answer.total), 1n + 2n + 3n + 4n + 40n + 4n);
-  answer.total.forEach((t, i) => assert.equal(BigInt(t.value), BigInt(answer.series[0]!.points[i]!.value) + BigInt(answer.residual[i]!.value)));
+  answer.total.forEach((t, i) =>
+    assert.equal(BigInt(t.value), BigInt(answer.series[0]!.points[i]!.value) + BigInt(answer.residual[i]!.value)),
+  );
   assert.equal(answer.series[0]!.labels['syscall'], 'write');
 });
 
 test('a histogram: count, sum, quantiles within bounds, buckets', () => {
   const values = Array.from({ length: 1000 }, (_, i) => BigInt(i * i));
-  const fleet = fleetOf(['a', 'b'].map((host) => ({ host, tables: [{ schema: runqueue, rows: observed('x', values) }] })));
+  const fleet = fleetOf(
+    ['a', 'b'].map((host) => ({ host, tables: [{ schema: runqueue, rows: observed('x', values) }] })),
+  );
   const answer = ask(fleet, 'QueryHistogram', { range: 'all', quantiles: [0, 0.5, 0.99, 1] });
   assert.equal(answer.metric, 'runqueue');
-  assert.deepEqual([answer.rows[0]!.count, answer.rows[0]!.sum], ['2000', (2n * values.reduce((n, v) => n + v, 0n)).toString()]);
+  assert.deepEqual(
+    [answer.rows[0]!.count, answer.rows[0]!.sum],
+    ['2000', (2n * values.reduce((n, v) => n + v, 0n)).toString()],
+  );
   assert.deepEqual(answer.overall!.count, '2000');
   for (const q of answer.rows[0]!.quantiles) {
     const exact = values[Math.max(0, Math.ceil(q.quantile * 1000) - 1)]!;
-    assert.ok(BigInt(q.lower) <= exact && exact <= BigInt(q.upper), `${q.quantile}: ${q.lower} ≤ ${exact} ≤ ${q.upper}`);
+    assert.ok(
+      BigInt(q.lower) <= exact && exact <= BigInt(q.upper),
+      `${q.quantile}: ${q.lower} ≤ ${exact} ≤ ${q.upper}`,
+    );
   }
   assert.equal(ask(fleet, 'Query', { metric: 'runqueue', range: 'all' }).total, '2000');
 });
 
 test('lists: metrics, label values, hosts; an empty fleet says what to do', () => {
   const fleet = fleetOf([web(1), web(2, { labels: { role: 'db', zone: 'a' } })]);
-  assert.deepEqual(ask(fleet, 'ListMetrics').metrics.map((m) => [m.name, m.kind, m.unit, m.hosts]), [['syscalls', 'counter', 'calls', 2]]);
-  assert.deepEqual(ask(fleet, 'ListLabelValues', { label: 'comm' }).values, [{ value: 'gen', hosts: 2 }, { value: 'nginx', hosts: 2 }]);
-  assert.deepEqual(ask(fleet, 'ListLabelValues', { label: 'role' }).values, [{ value: 'db', hosts: 1 }, { value: 'web', hosts: 1 }]);
-  assert.deepEqual(ask(fleet, 'ListLabelValues', { label: 'host', selector: 'zone="a"' }).values, [{ value: 'web-2', hosts: 1 }]);
-  assert.deepEqual(ask(fleet, 'ListHosts', { selector: 'role="db"' }).hosts.map((h) => h.host), ['web-2']);
-  assert.deepEqual(ask(fleet, 'Query', { groupBy: ['zone'], range: 'all' }).rows.map((r) => r.labels['zone']), ['', 'a']);
+  assert.deepEqual(
+    ask(fleet, 'ListMetrics').metrics.map((m) => [m.name, m.kind, m.unit, m.hosts]),
+    [['syscalls', 'counter', 'calls', 2]],
+  );
+  assert.deepEqual(ask(fleet, 'ListLabelValues', { label: 'comm' }).values, [
+    { value: 'gen', hosts: 2 },
+    { value: 'nginx', hosts: 2 },
+  ]);
+  assert.deepEqual(ask(fleet, 'ListLabelValues', { label: 'role' }).values, [
+    { value: 'db', hosts: 1 },
+    { value: 'web', hosts: 1 },
+  ]);
+  assert.deepEqual(ask(fleet, 'ListLabelValues', { label: 'host', selector: 'zone="a"' }).values, [
+    { value: 'web-2', hosts: 1 },
+  ]);
+  assert.deepEqual(
+    ask(fleet, 'ListHosts', { selector: 'role="db"' }).hosts.map((h) => h.host),
+    ['web-2'],
+  );
+  assert.deepEqual(
+    ask(fleet, 'Query', { groupBy: ['zone'], range: 'all' }).rows.map((r) => r.labels['zone']),
+    ['', 'a'],
+  );
   const empty = fleetOf([]);
   for (const method of ['Query', 'QueryRange', 'QueryHistogram', 'ListMetrics', 'ListHosts', 'GetLedger'] as const) {
-    assert.ok(ask(empty, method).notes.some((n) => n.includes('no host')), method);
+    assert.ok(
+      ask(empty, method).notes.some((n) => n.includes('no host')),
+      method,
+    );
   }
 });

@@ -12,10 +12,20 @@ export interface ReflectionReply {
 }
 
 /** Sends the questions on one stream and returns the replies in order. */
-export function askReflection(address: string, version: 'v1' | 'v1alpha', questions: readonly object[]): Promise<ReflectionReply[]> {
+export function askReflection(
+  address: string,
+  version: 'v1' | 'v1alpha',
+  questions: readonly object[],
+): Promise<ReflectionReply[]> {
   const client = new Client(address, credentials.createInsecure());
-  const method = serviceDefinition(`grpc.reflection.${version}.ServerReflection`)['ServerReflectionInfo'] as MethodDefinition<object, object>;
-  const call: ClientDuplexStream<object, ReflectionReply> = client.makeBidiStreamRequest(method.path, method.requestSerialize, method.responseDeserialize as never) as never;
+  const method = serviceDefinition(`grpc.reflection.${version}.ServerReflection`)[
+    'ServerReflectionInfo'
+  ] as MethodDefinition<object, object>;
+  const call: ClientDuplexStream<object, ReflectionReply> = client.makeBidiStreamRequest(
+    method.path,
+    method.requestSerialize,
+    method.responseDeserialize as never,
+  ) as never;
   return new Promise((resolve, reject) => {
     const replies: ReflectionReply[] = [];
     call.on('data', (reply: ReflectionReply) => replies.push(reply));

@@ -21,7 +21,7 @@ export function createAnswer(core: Query, reader: FleetReader, now: () => number
     const fleet = await reader.load(core.needOf(method, request, hosts, nowMs));
     signal.throwIfAborted();
     const answer = core.answer(method, request, fleet, nowMs);
-    for (let sliceEnd = performance.now() + sliceMs; ; ) {
+    for (let sliceEnd = performance.now() + sliceMs; ;) {
       const step = answer.next();
       if (step.done) return step.value;
       if (performance.now() < sliceEnd) continue;

@@ -20,7 +20,9 @@ interface ReflectionRequest {
 /** The reply to one question; `sent` remembers the files that this stream has had. */
 export function reflect(index: DescriptorIndex, request: ReflectionRequest, sent: Set<string>): object {
   const files = (file: DescriptorFile | undefined, what: string): object =>
-    file ? { fileDescriptorResponse: { fileDescriptorProto: withDependencies(index, file, sent).map((f) => f.bytes) } } : notFound(what);
+    file
+      ? { fileDescriptorResponse: { fileDescriptorProto: withDependencies(index, file, sent).map((f) => f.bytes) } }
+      : notFound(what);
   switch (request.messageRequest) {
     case 'fileByFilename':
       return files(index.files.get(request.fileByFilename!), `file not found: ${request.fileByFilename!}`);
@@ -30,17 +32,30 @@ export function reflect(index: DescriptorIndex, request: ReflectionRequest, sent
     }
     case 'fileContainingExtension': {
       const { containingType, extensionNumber } = request.fileContainingExtension!;
-      return files(index.extensions.get(containingType)?.get(extensionNumber), `extension not found: ${containingType} ${extensionNumber}`);
+      return files(
+        index.extensions.get(containingType)?.get(extensionNumber),
+        `extension not found: ${containingType} ${extensionNumber}`,
+      );
     }
     case 'allExtensionNumbersOfType': {
       const baseTypeName = request.allExtensionNumbersOfType!;
       if (!index.symbols.has(baseTypeName)) return notFound(`type not found: ${baseTypeName}`);
-      return { allExtensionNumbersResponse: { baseTypeName, extensionNumber: [...(index.extensions.get(baseTypeName)?.keys() ?? [])] } };
+      return {
+        allExtensionNumbersResponse: {
+          baseTypeName,
+          extensionNumber: [...(index.extensions.get(baseTypeName)?.keys() ?? [])],
+        },
+      };
     }
     case 'listServices':
       return { listServicesResponse: { service: index.services.map((name) => ({ name })) } };
     default:
-      return { errorResponse: { errorCode: rpcCodes.INVALID_ARGUMENT, errorMessage: 'nothing asked: set one field of message_request' } };
+      return {
+        errorResponse: {
+          errorCode: rpcCodes.INVALID_ARGUMENT,
+          errorMessage: 'nothing asked: set one field of message_request',
+        },
+      };
   }
 }
 
@@ -62,6 +77,8 @@ export function addReflection(server: Server, index: DescriptorIndex): void {
     call.on('error', () => call.end());
   };
   for (const version of ['v1', 'v1alpha'] as const) {
-    server.addService(serviceDefinition(`grpc.reflection.${version}.ServerReflection`) as never, { ServerReflectionInfo: serve as never });
+    server.addService(serviceDefinition(`grpc.reflection.${version}.ServerReflection`) as never, {
+      ServerReflectionInfo: serve as never,
+    });
   }
 }

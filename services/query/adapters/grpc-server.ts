@@ -2,16 +2,38 @@
  * Serves the query methods, health and reflection with limits on everything a caller could exhaust. `answer` is the
  * core behind it: it gets the signal that the caller has gone or the deadline has passed.
  */
-import { Metadata, Server, ServerCredentials, type sendUnaryData, type ServerUnaryCall } from '@grpc/grpc-js';
+import { rmSync } from 'node:fs';
+import { connect } from 'node:net';
+import {
+  logVerbosity,
+  Metadata,
+  Server,
+  ServerCredentials,
+  setLogVerbosity,
+  type sendUnaryData,
+  type ServerUnaryCall,
+} from '@grpc/grpc-js';
 import { HealthImplementation } from 'grpc-health-check';
 import { indexDescriptors } from '../../shared/contract/descriptors.ts';
-import { deadlineMsMax, methodNames, requestBytesMax, serviceOf, type MethodName, type RequestOf, type ResponseOf } from '../../shared/contract/query.ts';
+import {
+  deadlineMsMax,
+  methodNames,
+  requestBytesMax,
+  serviceOf,
+  type MethodName,
+  type RequestOf,
+  type ResponseOf,
+} from '../../shared/contract/query.ts';
 import { encodeRpcStatus, rpcCodes, statusTrailer, type RpcStatus } from '../../shared/contract/rpc-status.ts';
 import { descriptorImage, serviceDefinition } from '../../shared/adapters/grpc-schema.ts';
 import { MusterError } from '../../shared/runtime/errors.ts';
 import { addReflection } from './grpc-reflection.ts';
 
-export type Answer = <M extends MethodName>(method: M, request: RequestOf<M>, signal: AbortSignal) => Promise<ResponseOf<M>>;
+export type Answer = <M extends MethodName>(
+  method: M,
+  request: RequestOf<M>,
+  signal: AbortSignal,
+) => Promise<ResponseOf<M>>;
 
 /** Calls answered at once; more wait in their connection's flow control, then are refused. */
 const callsMax = 256;
@@ -30,7 +52,7 @@ const options = {
 };
 
 export interface GrpcServer {
-  /** Ports really bound, by address asked for; 0 for a Unix socket. */
+  /** As asked for, with the port really bound. */
   readonly addresses: readonly string[];
   setServing(serving: boolean): void;
   /** Refuses new calls, waits for those under way, at most `graceMs`. */
@@ -38,12 +60,22 @@ export interface GrpcServer {
 }
 
 /** Listens on each address (HOST:PORT or unix:PATH). Throws MusterError config/address-in-use. */
-export async function serveGrpc(listen: readonly string[], answer: Answer, statusOf: (error: unknown) => RpcStatus, onFailure: (method: string, error: unknown) => void): Promise<GrpcServer> {
+export async function serveGrpc(
+  listen: readonly string[],
+  answer: Answer,
+  statusOf: (error: unknown) => RpcStatus,
+  onFailure: (method: string, error: unknown) => void,
+): Promise<GrpcServer> {
+  // grpc-js writes to stderr on its own; what matters comes as an error or a status.
+  setLogVerbosity(logVerbosity.NONE);
   const server = new Server(options);
   let calls = 0;
   for (const service of new Set(Object.values(serviceOf))) {
     const methods = methodNames.filter((m) => serviceOf[m] === service);
-    server.addService(serviceDefinition(service) as never, Object.fromEntries(methods.map((m) => [m, handlerOf(m)])) as never);
+    server.addService(
+      serviceDefinition(service) as never,
+      Object.fromEntries(methods.map((m) => [m, handlerOf(m)])) as never,
+    );
   }
   const names = ['', ...new Set(Object.values(serviceOf))];
   const health = new HealthImplementation(Object.fromEntries(names.map((n) => [n, 'NOT_SERVING'])) as never);
@@ -96,10 +128,23 @@ function deadlineOf(call: { getDeadline(): Date | number }): number {
   return deadline instanceof Date ? deadline.getTime() : deadline;
 }
 
-const simple = (code: RpcStatus['code'], reason: string, message: string): RpcStatus => ({ code, reason, message, metadata: {}, violations: [] });
+const simple = (code: RpcStatus['code'], reason: string, message: string): RpcStatus => ({
+  code,
+  reason,
+  message,
+  metadata: {},
+  violations: [],
+});
 const cancelled = simple('CANCELLED', 'CANCELLED', 'the caller has gone');
-const tooSlow = simple('DEADLINE_EXCEEDED', 'DEADLINE', `the deadline has passed (at most ${deadlineMsMax / 1000} s); ask for a shorter range or fewer labels`);
-const overloaded: RpcStatus = { ...simple('RESOURCE_EXHAUSTED', 'TOO_MANY_CALLS', `more than ${callsMax} calls at once; try again`), retryAfterMs: 1000 };
+const tooSlow = simple(
+  'DEADLINE_EXCEEDED',
+  'DEADLINE',
+  `the deadline has passed (at most ${deadlineMsMax / 1000} s); ask for a shorter range or fewer labels`,
+);
+const overloaded: RpcStatus = {
+  ...simple('RESOURCE_EXHAUSTED', 'TOO_MANY_CALLS', `more than ${callsMax} calls at once; try again`),
+  retryAfterMs: 1000,
+};
 
 function toStatus(status: RpcStatus) {
   const metadata = new Metadata();
@@ -107,16 +152,39 @@ function toStatus(status: RpcStatus) {
   return { code: rpcCodes[status.code], details: status.message, metadata };
 }
 
-function bind(server: Server, address: string): Promise<string> {
-  return new Promise((resolve, reject) => {
+/** Binds one address; a Unix socket that a crash left behind is replaced. */
+async function bind(server: Server, address: string): Promise<string> {
+  try {
+    return await bindOnce(server, address);
+  } catch (cause) {
+    const taken = /EADDRINUSE/.test(cause instanceof Error ? cause.message : '');
+    const path = address.startsWith('unix:') ? address.slice('unix:'.length) : undefined;
+    if (taken && path !== undefined && !(await answers(path))) {
+      rmSync(path, { force: true });
+      return await bindOnce(server, address);
+    }
+    if (taken) throw new MusterError('config/address-in-use', `listen on ${address}: the address is in use`, { cause });
+    throw new MusterError('config/invalid', `listen on ${address}: not possible`, {
+      cause,
+      remedy: 'choose another --listen address',
+    });
+  }
+}
+
+const bindOnce = (server: Server, address: string): Promise<string> =>
+  new Promise((resolve, reject) => {
     server.bindAsync(address, ServerCredentials.createInsecure(), (error, port) => {
-      if (!error) return resolve(address.startsWith('unix:') ? address : address.replace(/:\d+$/, `:${port}`));
-      const taken = /EADDRINUSE/.test(error.message);
-      reject(
-        taken
-          ? new MusterError('config/address-in-use', `listen on ${address}: the address is in use`, { cause: error })
-          : new MusterError('config/invalid', `listen on ${address}: not possible`, { cause: error, remedy: 'choose another --listen address' }),
-      );
+      if (error) reject(error);
+      else resolve(address.startsWith('unix:') ? address : address.replace(/:\d+$/, `:${port}`));
     });
   });
-}
+
+/** True when somebody accepts connections on a Unix socket. */
+const answers = (path: string): Promise<boolean> =>
+  new Promise((resolve) => {
+    const socket = connect(path, () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.on('error', () => resolve(false));
+  });

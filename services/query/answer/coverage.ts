@@ -11,17 +11,32 @@ import type { HostScan } from './scan.ts';
 
 export const coverageLimits = { hostsNamed: 20, unknownListed: 20 } as const;
 
-export const timestamp = (ms: number): Timestamp => ({ seconds: String(Math.floor(ms / 1000)), nanos: (((ms % 1000) + 1000) % 1000) * 1_000_000 });
+export const timestamp = (ms: number): Timestamp => ({
+  seconds: String(Math.floor(ms / 1000)),
+  nanos: (((ms % 1000) + 1000) % 1000) * 1_000_000,
+});
 export const nsToMs = (ns: bigint): number => Number(ns / 1_000_000n);
 
 export const emptyCoverage: Coverage = {
-  hostsMatched: 0, hostsReporting: 0, staleHosts: [], staleHostsCount: 0, watermark: undefined, startTime: undefined, endTime: undefined,
-  exact: true, ledger: undefined, unknown: [], unknownCount: 0, complete: true, synthetic: false,
+  hostsMatched: 0,
+  hostsReporting: 0,
+  staleHosts: [],
+  staleHostsCount: 0,
+  watermark: undefined,
+  startTime: undefined,
+  endTime: undefined,
+  exact: true,
+  ledger: undefined,
+  unknown: [],
+  unknownCount: 0,
+  complete: true,
+  synthetic: false,
 };
 
 /** A host is stale when nothing of it was merged for three of its intervals, at least 5 s. */
 export const staleAfterMs = (host: FleetHost): number => Math.max(5000, 3 * nsToMs(host.record.intervalNs));
-export const isStale = (host: FleetHost, nowMs: number, mergedMs = Number(host.record.mergedWallMs)): boolean => nowMs - mergedMs > staleAfterMs(host);
+export const isStale = (host: FleetHost, nowMs: number, mergedMs = Number(host.record.mergedWallMs)): boolean =>
+  nowMs - mergedMs > staleAfterMs(host);
 
 /** Newest merge and read of the lineages that count a metric on a host. */
 function newestOf(host: FleetHost, probe: string): { mergedMs: number; readMs: number; createdMs: number } {
@@ -48,7 +63,13 @@ export interface Covered {
   readonly overflow: bigint;
 }
 
-export function cover(fleet: Fleet, metric: Metric, hosts: readonly HostScan[], time: TimeRange, nowMs: number): Covered {
+export function cover(
+  fleet: Fleet,
+  metric: Metric,
+  hosts: readonly HostScan[],
+  time: TimeRange,
+  nowMs: number,
+): Covered {
   const notes: string[] = [];
   const newest = hosts.map(({ host }) => newestOf(host, metric.probe));
   const stale = hosts.filter((h, i) => isStale(h.host, nowMs, newest[i]!.mergedMs)).map((h) => h.host.name);
@@ -57,7 +78,12 @@ export function cover(fleet: Fleet, metric: Metric, hosts: readonly HostScan[], 
   const createdMs = Math.min(Infinity, ...newest.map((n) => n.createdMs));
   const newestReadMs = Math.max(0, ...newest.map((n) => n.readMs));
   const firstMs = Math.min(createdMs, ...hosts.map((h) => h.fromMs));
-  const startMs = hosts.length === 0 ? nowMs : time.kind === 'all' ? Math.min(createdMs, newestReadMs) : Math.max(time.fromMs, Math.min(firstMs, time.toMs));
+  const startMs =
+    hosts.length === 0
+      ? nowMs
+      : time.kind === 'all'
+        ? Math.min(createdMs, newestReadMs)
+        : Math.max(time.fromMs, Math.min(firstMs, time.toMs));
   const endMs = Math.max(startMs, time.kind === 'all' ? newestReadMs : Math.min(time.toMs, newestReadMs));
 
   const account = emptyAccount();
@@ -73,7 +99,11 @@ export function cover(fleet: Fleet, metric: Metric, hosts: readonly HostScan[], 
     account.skipped = hosts.reduce((n, h) => n + h.skipped, 0n);
   }
   account.overflow = hosts.reduce((n, h) => n + h.overflow, 0n);
-  const unknown = unknownWindows(hosts.map((h) => h.host), metric.probe, time.kind === 'all' ? undefined : { startMs, endMs });
+  const unknown = unknownWindows(
+    hosts.map((h) => h.host),
+    metric.probe,
+    time.kind === 'all' ? undefined : { startMs, endMs },
+  );
   // Counted but undated history is in lifetime totals.
   if (unknown.some((u) => time.kind === 'windows' || u.reason !== 'unknown-history')) exact = false;
   if (account.skipped > 0n || (time.kind === 'all' && account.lost > 0n)) exact = false;
@@ -103,7 +133,8 @@ export function cover(fleet: Fleet, metric: Metric, hosts: readonly HostScan[], 
   };
 }
 
-const lostOf = (host: FleetHost, metric: Metric): bigint => metric.hosts.get(host.name)!.reduce((n, table) => n + accountOf(host, table).lost, 0n);
+const lostOf = (host: FleetHost, metric: Metric): bigint =>
+  metric.hosts.get(host.name)!.reduce((n, table) => n + accountOf(host, table).lost, 0n);
 
 function checkBalance(host: FleetHost, table: HostTable, notes: string[]): boolean {
   const { balanced, problem } = balanceOf(host, table);
@@ -112,7 +143,11 @@ function checkBalance(host: FleetHost, table: HostTable, notes: string[]): boole
 }
 
 /** Unknown spans of hosts, newest first; `used` limits them to a time. */
-export function unknownWindows(hosts: readonly FleetHost[], probe: string | undefined, used?: { startMs: number; endMs: number }): UnknownWindow[] {
+export function unknownWindows(
+  hosts: readonly FleetHost[],
+  probe: string | undefined,
+  used?: { startMs: number; endMs: number },
+): UnknownWindow[] {
   const found: { startMs: number; window: UnknownWindow }[] = [];
   for (const host of hosts) {
     for (const span of host.record.unknown) {
@@ -121,37 +156,75 @@ export function unknownWindows(hosts: readonly FleetHost[], probe: string | unde
       const endMs = span.endWallNs === 0n ? Infinity : nsToMs(span.endWallNs);
       if (used && (startMs >= used.endMs || endMs <= used.startMs)) continue;
       const end = endMs === Infinity ? undefined : timestamp(endMs);
-      found.push({ startMs, window: { host: host.name, start: timestamp(startMs), end, reason: span.reason, probe: span.probe } });
+      found.push({
+        startMs,
+        window: { host: host.name, start: timestamp(startMs), end, reason: span.reason, probe: span.probe },
+      });
     }
   }
   return found.sort((a, b) => b.startMs - a.startMs).map((f) => f.window);
 }
 
-function addNotes(notes: string[], fleet: Fleet, metric: Metric, hosts: readonly HostScan[], stale: readonly string[], account: Account, time: TimeRange, nowMs: number): void {
+function addNotes(
+  notes: string[],
+  fleet: Fleet,
+  metric: Metric,
+  hosts: readonly HostScan[],
+  stale: readonly string[],
+  account: Account,
+  time: TimeRange,
+  nowMs: number,
+): void {
   const { unit } = metric.schema;
   const what = metric.schema.kind === 'histogram' ? 'observations' : unit;
   const ageMs = nowMs - fleet.committedMs;
   if (hosts.length > 0 && ageMs > Math.max(5000, ...hosts.map((h) => staleAfterMs(h.host)))) {
-    notes.push(`the aggregator is away: this is its last checkpoint, ${(ageMs / 1000).toFixed(0)} s old, of ${iso(fleet.committedMs)}`);
+    notes.push(
+      `the aggregator is away: this is its last checkpoint, ${(ageMs / 1000).toFixed(0)} s old, of ${iso(fleet.committedMs)}`,
+    );
   }
   if (stale.length > 0) {
     const shown = stale.slice(0, 3).join(', ') + (stale.length > 3 ? ', …' : '');
-    notes.push(`${stale.length} of ${hosts.length} hosts are stale (${shown}): what they counted before is in the answer; see FleetService/ListHosts`);
+    notes.push(
+      `${stale.length} of ${hosts.length} hosts are stale (${shown}): what they counted before is in the answer; see FleetService/ListHosts`,
+    );
   }
   if (account.overflow > 0n) {
-    notes.push(`${account.overflow} ${what} lost their labels: they are in total without a selector on labels, and in no row; give the table more rows (--rows ${metric.schema.name}=N)`);
+    notes.push(
+      `${account.overflow} ${what} lost their labels: they are in total without a selector on labels, and in no row; give the table more rows (--rows ${metric.schema.name}=N)`,
+    );
   }
-  if (account.skipped > 0n) notes.push(`the kernel skipped ${account.skipped} runs of ${metric.probe}: what they would have counted is missing`);
+  if (account.skipped > 0n)
+    notes.push(
+      `the kernel skipped ${account.skipped} runs of ${metric.probe}: what they would have counted is missing`,
+    );
   if (account.skipsUnknown) notes.push(`skips unknown: a hook of ${metric.probe} has no counter of skipped runs`);
-  if (account.lost > 0n) notes.push(`${account.lost} ${what} were counted and then lost with a store; see FleetService/GetLedger`);
-  if (account.quarantined > 0n) notes.push(`${account.quarantined} ${what} are set aside: another lineage counts the same events; see FleetService/GetLedger`);
-  if (fleet.damaged.length > 0) notes.push(`${fleet.damaged.length} blobs of the checkpoint are damaged, the first is ${fleet.damaged[0]}: part of the answer is missing`);
-  if (metric.unlike.length > 0) notes.push(`${metric.unlike.length} hosts have another kind of ${metric.name} that cannot be added, the first is ${metric.unlike[0]}`);
+  if (account.lost > 0n)
+    notes.push(`${account.lost} ${what} were counted and then lost with a store; see FleetService/GetLedger`);
+  if (account.quarantined > 0n)
+    notes.push(
+      `${account.quarantined} ${what} are set aside: another lineage counts the same events; see FleetService/GetLedger`,
+    );
+  if (fleet.damaged.length > 0)
+    notes.push(
+      `${fleet.damaged.length} blobs of the checkpoint are damaged, the first is ${fleet.damaged[0]}: part of the answer is missing`,
+    );
+  if (metric.unlike.length > 0)
+    notes.push(
+      `${metric.unlike.length} hosts have another kind of ${metric.name} that cannot be added, the first is ${metric.unlike[0]}`,
+    );
   const skewed = hosts.filter((h) => Math.abs(Number(h.host.record.clockSkewMs)) > 10_000);
-  if (skewed.length > 0) notes.push(`the clock of ${skewed[0]!.host.name} is ${Number(skewed[0]!.host.record.clockSkewMs) / 1000} s off${skewed.length > 1 ? `, and ${skewed.length - 1} others are` : ''}`);
+  if (skewed.length > 0)
+    notes.push(
+      `the clock of ${skewed[0]!.host.name} is ${Number(skewed[0]!.host.record.clockSkewMs) / 1000} s off${skewed.length > 1 ? `, and ${skewed.length - 1} others are` : ''}`,
+    );
   if (time.kind === 'windows') {
     const late = hosts.find((h) => h.fromMs < time.fromMs - 2 * Math.max(1000, nsToMs(h.host.record.intervalNs)));
-    if (late) notes.push(`some of what ${late.host.name} counted since ${iso(late.fromMs)} is dated when it could be read again, within this range`);
+    if (late)
+      notes.push(
+        `some of what ${late.host.name} counted since ${iso(late.fromMs)} is dated when it could be read again, within this range`,
+      );
   }
-  if (hosts.some((h) => h.host.record.synthetic)) notes.push('synthetic: a generator made rows of this answer, not a kernel');
+  if (hosts.some((h) => h.host.record.synthetic))
+    notes.push('synthetic: a generator made rows of this answer, not a kernel');
 }

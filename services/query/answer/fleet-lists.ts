@@ -1,6 +1,12 @@
 /** FleetService lists: metrics, label values, hosts. All in the order of their names, so that pages agree. */
 import type { Fleet, FleetHost } from '../checkpoint/fleet.ts';
-import type { Host, HostProbe, ListHostsRequest, ListLabelValuesRequest, Metric as MetricMessage } from '../../shared/contract/query.ts';
+import type {
+  Host,
+  HostProbe,
+  ListHostsRequest,
+  ListLabelValuesRequest,
+  Metric as MetricMessage,
+} from '../../shared/contract/query.ts';
 import { callerLabels } from '../../shared/contract/lineage.ts';
 import { nearest } from '../../shared/runtime/settings.ts';
 import { coverageLimits, isStale, nsToMs, timestamp, unknownWindows } from './coverage.ts';
@@ -28,12 +34,19 @@ export function prepareMetrics(fleet: Fleet): Prepared<'ListMetrics'> {
     count: metrics.length,
     page(first, wanted, next) {
       const last = fitPage(first, Math.min(wanted, metrics.length), (r) => 256 + textBytes([metrics[r]!.help]));
-      return { metrics: metrics.slice(first, last), nextPageToken: last < metrics.length ? next(last) : '', notes: metrics.length > 0 ? [] : [nothingYet] };
+      return {
+        metrics: metrics.slice(first, last),
+        nextPageToken: last < metrics.length ? next(last) : '',
+        notes: metrics.length > 0 ? [] : [nothingYet],
+      };
     },
   };
 }
 
-export function* prepareLabelValues(request: ListLabelValuesRequest, fleet: Fleet): Generator<void, Prepared<'ListLabelValues'>> {
+export function* prepareLabelValues(
+  request: ListLabelValuesRequest,
+  fleet: Fleet,
+): Generator<void, Prepared<'ListLabelValues'>> {
   const metric = findMetric(metricsOf(fleet), request.metric);
   if (!metric) return { count: 0, page: () => ({ values: [], nextPageToken: '', metric: '', label: request.label }) };
   const label = request.label || metric.labels[0] || 'host';
@@ -47,7 +60,8 @@ export function* prepareLabelValues(request: ListLabelValuesRequest, fleet: Flee
       const at = (name: string): number => table.schema.labels.findIndex((l) => l.name === name);
       const checks = tests.map((t) => ({ at: at(t.label), test: t.test }));
       const wanted = isRowLabel(metric, label) ? at(label) : -1;
-      const constant = wanted < 0 ? fleet.dictionary.intern(isRowLabel(metric, label) ? '' : hostLabel(host, label)) : 0;
+      const constant =
+        wanted < 0 ? fleet.dictionary.intern(isRowLabel(metric, label) ? '' : hostLabel(host, label)) : 0;
       for (const { first, count, labels } of table.pages) {
         // Series 0 is the overflow row, which has no labels.
         for (let i = first === 0 ? 1 : 0; i < count; i++) {
@@ -58,12 +72,19 @@ export function* prepareLabelValues(request: ListLabelValuesRequest, fleet: Flee
     }
     for (const id of own) found.set(id, (found.get(id) ?? 0) + 1);
   }
-  const values = [...found].map(([id, n]) => ({ value: fleet.dictionary.text(id), hosts: n })).sort((a, b) => (a.value < b.value ? -1 : 1));
+  const values = [...found]
+    .map(([id, n]) => ({ value: fleet.dictionary.text(id), hosts: n }))
+    .sort((a, b) => (a.value < b.value ? -1 : 1));
   return {
     count: values.length,
     page(first, wanted, next) {
       const last = fitPage(first, Math.min(wanted, values.length), (r) => 16 + textBytes([values[r]!.value]));
-      return { values: values.slice(first, last), nextPageToken: last < values.length ? next(last) : '', metric: metric.name, label };
+      return {
+        values: values.slice(first, last),
+        nextPageToken: last < values.length ? next(last) : '',
+        metric: metric.name,
+        label,
+      };
     },
   };
 }
@@ -76,20 +97,30 @@ export function prepareHosts(request: ListHostsRequest, fleet: Fleet, nowMs: num
       const made = hosts.slice(first, wanted).map((h) => hostMessage(h, nowMs));
       const last = fitPage(first, Math.min(wanted, hosts.length), (r) => JSON.stringify(made[r - first]).length);
       const nextPageToken = last < hosts.length ? next(last) : '';
-      return { hosts: made.slice(0, last - first), nextPageToken, totalSize: hosts.length, notes: fleet.hosts.length > 0 ? [] : [nothingYet] };
+      return {
+        hosts: made.slice(0, last - first),
+        nextPageToken,
+        totalSize: hosts.length,
+        notes: fleet.hosts.length > 0 ? [] : [nothingYet],
+      };
     },
   };
 }
 
 /** The host asked for; an empty name is the only host there is. */
 export function findHost(fleet: Fleet, name: string): FleetHost {
-  if (name === '') return fleet.hosts.length === 1 ? fleet.hosts[0]! : reject({ kind: 'no-host-given', hosts: fleet.hosts.length });
+  if (name === '')
+    return fleet.hosts.length === 1 ? fleet.hosts[0]! : reject({ kind: 'no-host-given', hosts: fleet.hosts.length });
   const names = fleet.hosts.map((h) => h.name);
-  return fleet.hosts.find((h) => h.name === name) ?? reject({ kind: 'unknown-host', host: name, suggestion: nearest(name, names) });
+  return (
+    fleet.hosts.find((h) => h.name === name) ??
+    reject({ kind: 'unknown-host', host: name, suggestion: nearest(name, names) })
+  );
 }
 
 const hex = (bytes: Uint8Array): string => Array.from(bytes, (b) => b.toString(16).padStart(2, '0')).join('');
-const uuidText = (bytes: Uint8Array): string => hex(bytes).replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
+const uuidText = (bytes: Uint8Array): string =>
+  hex(bytes).replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
 const duration = (ms: number) => ({ seconds: String(Math.trunc(ms / 1000)), nanos: Math.trunc((ms % 1000) * 1e6) });
 
 export function hostMessage(host: FleetHost, nowMs: number): Host {

@@ -16,16 +16,26 @@ const groupByMax = 16;
 
 /** Checks selector and grouping; an empty grouping means all labels of the metric. */
 export function ask(fleet: Fleet, metric: Metric, selector: string, groupBy: readonly string[]): Question {
-  if (groupBy.length > groupByMax) reject({ kind: 'bad-field', field: 'group_by', problem: `more than ${groupByMax} labels`, fix: 'group by fewer' });
+  if (groupBy.length > groupByMax)
+    reject({ kind: 'bad-field', field: 'group_by', problem: `more than ${groupByMax} labels`, fix: 'group by fewer' });
   for (const label of groupBy) checkLabel(fleet, label, metric.labels, 'group_by');
-  return { metric, selection: select(fleet, metric, selector), groupBy: groupBy.length > 0 ? [...new Set(groupBy)] : metric.labels };
+  return {
+    metric,
+    selection: select(fleet, metric, selector),
+    groupBy: groupBy.length > 0 ? [...new Set(groupBy)] : metric.labels,
+  };
 }
 
 /**
  * How much more each group could be: what hosts that fit the group's host labels lost the labels of. Zero where no label
  * of the metric was asked for: then overflow is attributed like everything else.
  */
-export function errorBounds(q: Question, scan: Scan, covered: Covered, hidden = hidesOverflow(q)): (group: number) => bigint {
+export function errorBounds(
+  q: Question,
+  scan: Scan,
+  covered: Covered,
+  hidden = hidesOverflow(q),
+): (group: number) => bigint {
   const at = q.groupBy.map((label, i) => ({ label, i })).filter(({ label }) => !isRowLabel(q.metric, label));
   const byKey = new Map<string, bigint>();
   scan.hosts.forEach(({ host, overflow }, h) => {
@@ -40,7 +50,8 @@ export function errorBounds(q: Question, scan: Scan, covered: Covered, hidden = 
 }
 
 /** True when rows that lost their labels cannot be in the right group. */
-export const hidesOverflow = (q: Question): boolean => q.selection.rowMatchers.length > 0 || q.groupBy.some((label) => isRowLabel(q.metric, label));
+export const hidesOverflow = (q: Question): boolean =>
+  q.selection.rowMatchers.length > 0 || q.groupBy.some((label) => isRowLabel(q.metric, label));
 
 export function labelsOf(groupBy: readonly string[], texts: readonly string[]): Record<string, string> {
   // No prototype: a label may be called anything.
@@ -50,9 +61,12 @@ export function labelsOf(groupBy: readonly string[], texts: readonly string[]): 
 }
 
 /** Overflow that the total includes: all of it, unless the selector asks for a label that it has lost. */
-export const totalOverflow = (q: Question, covered: Covered): bigint => (q.selection.rowMatchers.length > 0 ? 0n : covered.overflow);
+export const totalOverflow = (q: Question, covered: Covered): bigint =>
+  q.selection.rowMatchers.length > 0 ? 0n : covered.overflow;
 
 /** How much more the total could be. */
-export const totalBound = (q: Question, covered: Covered): bigint => covered.missing.reduce((n, m) => n + m, 0n) - totalOverflow(q, covered);
+export const totalBound = (q: Question, covered: Covered): bigint =>
+  covered.missing.reduce((n, m) => n + m, 0n) - totalOverflow(q, covered);
 
-export const nothingYet = 'no host has reported a metric yet: start `muster up`, then ask again; FleetService/ListHosts shows who is there';
+export const nothingYet =
+  'no host has reported a metric yet: start `muster up`, then ask again; FleetService/ListHosts shows who is there';

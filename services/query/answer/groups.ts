@@ -37,7 +37,13 @@ export class Groups {
     if (group === undefined) {
       group = this.labels.length;
       if (group >= this.groupsMax) {
-        reject({ kind: 'too-large', what: 'groups', found: group + 1, limit: this.groupsMax, fix: 'group by fewer labels, or select fewer rows' });
+        reject({
+          kind: 'too-large',
+          what: 'groups',
+          found: group + 1,
+          limit: this.groupsMax,
+          fix: 'group by fewer labels, or select fewer rows',
+        });
       }
       this.#byNode.set(node, group);
       this.labels.push(labels());

@@ -21,7 +21,15 @@ export interface Account {
 
 export const failureReasons = ['full', 'no-memory', 'busy', 'other'] as const;
 
-export const emptyAccount = (): Account => ({ seen: 0n, overflow: 0n, failed: [0n, 0n, 0n, 0n], skipped: 0n, lost: 0n, quarantined: 0n, skipsUnknown: false });
+export const emptyAccount = (): Account => ({
+  seen: 0n,
+  overflow: 0n,
+  failed: [0n, 0n, 0n, 0n],
+  skipped: 0n,
+  lost: 0n,
+  quarantined: 0n,
+  skipsUnknown: false,
+});
 
 export function addAccount(into: Account, from: Account): void {
   into.seen += from.seen;
@@ -53,7 +61,15 @@ function recordsOf(host: FleetHost, table: HostTable): LedgerRecord[] {
 export function accountOf(host: FleetHost, table: HostTable): Account {
   const account = emptyAccount();
   for (const r of recordsOf(host, table)) {
-    addAccount(account, { seen: r.seen, overflow: r.overflow, failed: r.failed, skipped: 0n, lost: r.lost, quarantined: r.quarantined, skipsUnknown: false });
+    addAccount(account, {
+      seen: r.seen,
+      overflow: r.overflow,
+      failed: r.failed,
+      skipped: 0n,
+      lost: r.lost,
+      quarantined: r.quarantined,
+      skipsUnknown: false,
+    });
   }
   for (const { record } of host.lineages) {
     if (record.probe !== table.probe || record.state === 'quarantined') continue;
@@ -102,11 +118,12 @@ export function balanceOf(host: FleetHost, table: HostTable): Balance {
   const foldedRows = sums.at(folded);
   const runningRows = sums.at(running);
   const apart = runningRows > runningSeen ? runningRows - runningSeen : runningSeen - runningRows;
-  const problem = foldedRows + lost !== foldedSeen
-    ? `sealed generations saw ${foldedSeen}, their rows hold ${foldedRows}, lost ${lost}`
-    : apart > slack(runningSeen)
-      ? `the running generation saw ${runningSeen}, its rows hold ${runningRows}`
-      : undefined;
+  const problem =
+    foldedRows + lost !== foldedSeen
+      ? `sealed generations saw ${foldedSeen}, their rows hold ${foldedRows}, lost ${lost}`
+      : apart > slack(runningSeen)
+        ? `the running generation saw ${runningSeen}, its rows hold ${runningRows}`
+        : undefined;
   return {
     attributed: sums.at(labelled),
     overflow: sums.at(unlabelled),

@@ -21,7 +21,9 @@ export function* prepareLedgers(request: GetLedgerRequest, fleet: Fleet): Genera
       const { attributed, overflow, balanced, problem } = balanceOf(host, table);
       if (problem) notes.push(problem);
       exact &&= balanced && overflow === 0n && account.lost === 0n && account.skipped === 0n;
-      const reasons = failureReasons.map((reason, i) => [reason, account.failed[i] ?? 0n] as const).filter(([, n]) => n > 0n);
+      const reasons = failureReasons
+        .map((reason, i) => [reason, account.failed[i] ?? 0n] as const)
+        .filter(([, n]) => n > 0n);
       rows.push({
         host: host.name,
         probe: table.probe,
@@ -37,12 +39,18 @@ export function* prepareLedgers(request: GetLedgerRequest, fleet: Fleet): Genera
     }
   }
   if (fleet.hosts.length === 0) notes.push(nothingYet);
-  if (fleet.damaged.length > 0) notes.push(`${fleet.damaged.length} blobs of the checkpoint are damaged, the first is ${fleet.damaged[0]}`);
+  if (fleet.damaged.length > 0)
+    notes.push(`${fleet.damaged.length} blobs of the checkpoint are damaged, the first is ${fleet.damaged[0]}`);
   return {
     count: rows.length,
     page(first, wanted, next) {
       const last = fitPage(first, Math.min(wanted, rows.length), (r) => JSON.stringify(rows[r]).length);
-      return { rows: rows.slice(first, last), nextPageToken: last < rows.length ? next(last) : '', exact, notes: notes.slice(0, 100) };
+      return {
+        rows: rows.slice(first, last),
+        nextPageToken: last < rows.length ? next(last) : '',
+        exact,
+        notes: notes.slice(0, 100),
+      };
     },
   };
 }

@@ -19,7 +19,8 @@ export interface Metric {
 /** The metric asked for when none is named. */
 const preferred = 'syscalls';
 
-const alike = (a: TableSchema, b: TableSchema): boolean => a.kind === b.kind && a.unit === b.unit && a.valueCount === b.valueCount;
+const alike = (a: TableSchema, b: TableSchema): boolean =>
+  a.kind === b.kind && a.unit === b.unit && a.valueCount === b.valueCount;
 
 /** All metrics, by name. */
 export function metricsOf(fleet: Fleet): Map<string, Metric> {
@@ -28,7 +29,8 @@ export function metricsOf(fleet: Fleet): Map<string, Metric> {
     for (const { record, tables } of host.lineages) {
       for (const schema of tables.values()) {
         const known = newest.get(schema.name);
-        if (!known || known.createdNs < record.createdWallNs) newest.set(schema.name, { schema, probe: record.probe, createdNs: record.createdWallNs });
+        if (!known || known.createdNs < record.createdWallNs)
+          newest.set(schema.name, { schema, probe: record.probe, createdNs: record.createdWallNs });
       }
     }
   }
@@ -49,19 +51,30 @@ export function metricsOf(fleet: Fleet): Map<string, Metric> {
 }
 
 /** The metric of a request; undefined only when none was named and there is none yet. */
-export function findMetric(metrics: ReadonlyMap<string, Metric>, name: string, kind?: TableSchema['kind']): Metric | undefined {
+export function findMetric(
+  metrics: ReadonlyMap<string, Metric>,
+  name: string,
+  kind?: TableSchema['kind'],
+): Metric | undefined {
   const fitting = [...metrics.values()].filter((m) => kind === undefined || m.schema.kind === kind);
   if (name === '') return (kind === undefined ? metrics.get(preferred) : undefined) ?? fitting[0];
   const metric = metrics.get(name);
   if (!metric) return reject({ kind: 'unknown-metric', metric: name, suggestion: nearest(name, [...metrics.keys()]) });
   if (kind !== undefined && metric.schema.kind !== kind) {
-    return reject({ kind: 'wrong-kind', metric: name, found: metric.schema.kind, wanted: kind, suggestion: fitting[0]?.name });
+    return reject({
+      kind: 'wrong-kind',
+      metric: name,
+      found: metric.schema.kind,
+      wanted: kind,
+      suggestion: fitting[0]?.name,
+    });
   }
   return metric;
 }
 
 /** A label of the host itself: `host`, or a static label that no label of the metric hides. */
-export const hostLabel = (host: FleetHost, label: string): string => (label === 'host' ? host.name : (host.record.labels[label] ?? ''));
+export const hostLabel = (host: FleetHost, label: string): string =>
+  label === 'host' ? host.name : (host.record.labels[label] ?? '');
 
 /** Static labels of any host. */
 export function staticLabels(fleet: Fleet): Set<string> {

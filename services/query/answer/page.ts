@@ -38,7 +38,10 @@ export const stateHash = (state: string): string => hash(state);
 
 /** What must not change between pages: everything but page_size and page_token. */
 export function requestHash(method: MethodName, request: object): string {
-  const kept = Object.entries(request).filter(([name, v]) => name !== 'pageSize' && name !== 'pageToken' && !name.startsWith('_') && v !== null && v !== undefined);
+  const kept = Object.entries(request).filter(
+    ([name, v]) =>
+      name !== 'pageSize' && name !== 'pageToken' && !name.startsWith('_') && v !== null && v !== undefined,
+  );
   return hash(JSON.stringify([method, kept.sort(([a], [b]) => (a < b ? -1 : 1))]));
 }
 
@@ -51,14 +54,20 @@ export function encodeToken(request: string, p: Position): string {
 export function decodeToken(token: string, request: string): Position | undefined {
   if (token === '') return undefined;
   const match = /^(1\.([0-9a-f]{16})\.([0-9a-f]{16})\.([0-9a-z]{1,10})\.([0-9a-z]{1,6}))\.([0-9a-z]{1,7})$/.exec(token);
-  if (!match || xxh32(utf8.encode(match[1]!)).toString(36) !== match[6]) return reject({ kind: 'bad-token', problem: 'not a token of this service' });
+  if (!match || xxh32(utf8.encode(match[1]!)).toString(36) !== match[6])
+    return reject({ kind: 'bad-token', problem: 'not a token of this service' });
   if (match[2] !== request) return reject({ kind: 'bad-token', problem: 'it continues another request' });
   return { stateHash: match[3]!, atMs: parseInt(match[4]!, 36), first: parseInt(match[5]!, 36) };
 }
 
 export function pageSize(asked: number, limits: PageLimits): number {
   if (asked < 0 || asked > limits.max) {
-    reject({ kind: 'bad-field', field: 'page_size', problem: `${asked} is not between 0 and ${limits.max}`, fix: `give 1 to ${limits.max}, or 0 for ${limits.fallback}` });
+    reject({
+      kind: 'bad-field',
+      field: 'page_size',
+      problem: `${asked} is not between 0 and ${limits.max}`,
+      fix: `give 1 to ${limits.max}, or 0 for ${limits.fallback}`,
+    });
   }
   return asked || limits.fallback;
 }

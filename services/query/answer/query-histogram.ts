@@ -38,18 +38,38 @@ export function quantileOf(quantile: number, distribution: Distribution): Quanti
   return undefined;
 }
 
-export function* prepareHistogram(request: QueryHistogramRequest, fleet: Fleet, nowMs: number): Generator<void, Prepared<'QueryHistogram'>> {
+export function* prepareHistogram(
+  request: QueryHistogramRequest,
+  fleet: Fleet,
+  nowMs: number,
+): Generator<void, Prepared<'QueryHistogram'>> {
   const time = resolveRange(request, '1m', nowMs);
   const quantiles = checkedQuantiles(request.quantiles);
   const metric = findMetric(metricsOf(fleet), request.metric, 'histogram');
   if (!metric) {
-    const empty = { overall: undefined, nextPageToken: '', total: '0', residual: '0', totalErrorBound: '0', unit: '', metric: '' };
+    const empty = {
+      overall: undefined,
+      nextPageToken: '',
+      total: '0',
+      residual: '0',
+      totalErrorBound: '0',
+      unit: '',
+      metric: '',
+    };
     return { count: 0, page: () => ({ rows: [], ...empty, coverage: emptyCoverage, notes: [nothingYet] }) };
   }
   const q = ask(fleet, metric, request.selector, request.groupBy);
   const order = parseOrder(request.orderBy, q.groupBy, ['sum']);
   // Rows that lost their labels lost their bucket too.
-  const result = yield* scan({ fleet, metric, selection: q.selection, groupBy: q.groupBy, time, overflowGrouped: false, byBucket: true });
+  const result = yield* scan({
+    fleet,
+    metric,
+    selection: q.selection,
+    groupBy: q.groupBy,
+    time,
+    overflowGrouped: false,
+    byBucket: true,
+  });
   const covered = cover(fleet, metric, result.hosts, time, nowMs);
   const ranked = rank(result, q.groupBy, order);
   const bound = errorBounds(q, result, covered, true);
@@ -60,24 +80,52 @@ export function* prepareHistogram(request: QueryHistogramRequest, fleet: Fleet, 
   const hosts = result.hosts.filter((h) => h.counted > h.overflow).length;
   const rowOf = (distribution: Distribution, sum: bigint): HistogramRow => {
     const count = distribution.reduce((n, [, c]) => n + c, 0n);
-    const buckets = distribution.map(([b, c]): Bucket => ({ lower: int64(bucketLower(b)), upper: int64(bucketUpper(b)), count: int64(c) }));
+    const buckets = distribution.map(([b, c]): Bucket => ({
+      lower: int64(bucketLower(b)),
+      upper: int64(bucketUpper(b)),
+      count: int64(c),
+    }));
     const found = quantiles.map((p) => quantileOf(p, distribution)).filter((p) => p !== undefined);
     const ratePerSecond = covered.seconds > 0 ? Number(count) / covered.seconds : 0;
-    return { labels: {}, count: int64(count), sum: int64(sum), quantiles: found, buckets, hosts: 0, errorBound: '0', ratePerSecond };
+    return {
+      labels: {},
+      count: int64(count),
+      sum: int64(sum),
+      quantiles: found,
+      buckets,
+      hosts: 0,
+      errorBound: '0',
+      ratePerSecond,
+    };
   };
   const columns = sortedColumns(result);
   const whole = new Map<number, bigint>();
-  for (const g of ranked) for (const [b, c] of distributionOf(result, g, columns)) whole.set(b, (whole.get(b) ?? 0n) + c);
+  for (const g of ranked)
+    for (const [b, c] of distributionOf(result, g, columns)) whole.set(b, (whole.get(b) ?? 0n) + c);
   const overallSum = ranked.reduce((n, g) => n + result.sums.at(g), 0n);
-  const overall = { ...rowOf([...whole].sort(([a], [b]) => a - b), overallSum), hosts, errorBound: int64(covered.missing.reduce((n, m) => n + m, 0n)) };
+  const overall = {
+    ...rowOf(
+      [...whole].sort(([a], [b]) => a - b),
+      overallSum,
+    ),
+    hosts,
+    errorBound: int64(covered.missing.reduce((n, m) => n + m, 0n)),
+  };
   const notes = [...covered.notes, ...saturated(result, ranked, total)];
-  if (covered.overflow > 0n) notes.push('observations that lost their labels lost their bucket too: quantiles leave them out');
+  if (covered.overflow > 0n)
+    notes.push('observations that lost their labels lost their bucket too: quantiles leave them out');
   return {
     count: ranked.length,
     page(first, wanted, next) {
       const last = fitPage(first, Math.min(wanted, ranked.length), (r) => {
         const distribution = distributionOf(result, ranked[r]!, columns);
-        return 128 + quantiles.length * 40 + distribution.length * 34 + textBytes(q.groupBy) + textBytes(result.groups.texts(ranked[r]!));
+        return (
+          128 +
+          quantiles.length * 40 +
+          distribution.length * 34 +
+          textBytes(q.groupBy) +
+          textBytes(result.groups.texts(ranked[r]!))
+        );
       });
       let residual = total;
       for (let r = 0; r < last; r++) residual -= result.totals.at(ranked[r]!);
@@ -117,8 +165,15 @@ function distributionOf(result: Scan, group: number, columns: readonly (readonly
 
 function checkedQuantiles(asked: readonly number[]): readonly number[] {
   if (asked.length === 0) return defaultQuantiles;
-  if (asked.length > quantilesMax) reject({ kind: 'bad-field', field: 'quantiles', problem: `more than ${quantilesMax}`, fix: 'ask for fewer' });
+  if (asked.length > quantilesMax)
+    reject({ kind: 'bad-field', field: 'quantiles', problem: `more than ${quantilesMax}`, fix: 'ask for fewer' });
   const wrong = asked.find((p) => !(p >= 0 && p <= 1));
-  if (wrong !== undefined) reject({ kind: 'bad-field', field: 'quantiles', problem: `${wrong} is not between 0 and 1`, fix: 'write 0.99 for the 99th percentile' });
+  if (wrong !== undefined)
+    reject({
+      kind: 'bad-field',
+      field: 'quantiles',
+      problem: `${wrong} is not between 0 and 1`,
+      fix: 'write 0.99 for the 99th percentile',
+    });
   return asked;
 }

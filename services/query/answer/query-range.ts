@@ -23,30 +23,76 @@ export interface Steps {
 
 /** Steps of a range: multiples of a window, aligned to their own length, so that repeats agree. */
 export function stepsOf(time: Extract<TimeRange, { kind: 'windows' }>, step: string, nowMs: number): Steps {
-  const toMs = time.openEnd ? Math.max(time.fromMs + windowMs, Math.floor(nowMs / windowMs) * windowMs + windowMs) : time.toMs;
+  const toMs = time.openEnd
+    ? Math.max(time.fromMs + windowMs, Math.floor(nowMs / windowMs) * windowMs + windowMs)
+    : time.toMs;
   const spanMs = toMs - time.fromMs;
-  const lengthMs = step === '' ? Math.ceil(spanMs / pointsAimed / windowMs) * windowMs : parseLength('step', step, 'write a multiple of 10s, e.g. "30s"');
-  if (lengthMs % windowMs !== 0) reject({ kind: 'bad-field', field: 'step', problem: `${JSON.stringify(step)} is not a multiple of 10s`, fix: `did you mean "${Math.ceil(lengthMs / windowMs) * 10}s"?` });
+  const lengthMs =
+    step === ''
+      ? Math.ceil(spanMs / pointsAimed / windowMs) * windowMs
+      : parseLength('step', step, 'write a multiple of 10s, e.g. "30s"');
+  if (lengthMs % windowMs !== 0)
+    reject({
+      kind: 'bad-field',
+      field: 'step',
+      problem: `${JSON.stringify(step)} is not a multiple of 10s`,
+      fix: `did you mean "${Math.ceil(lengthMs / windowMs) * 10}s"?`,
+    });
   const fromMs = Math.floor(time.fromMs / lengthMs) * lengthMs;
   const count = Math.ceil((toMs - fromMs) / lengthMs);
-  if (count > pointsMax) reject({ kind: 'too-large', what: 'points a series', found: count, limit: pointsMax, fix: 'ask for a longer step' });
+  if (count > pointsMax)
+    reject({
+      kind: 'too-large',
+      what: 'points a series',
+      found: count,
+      limit: pointsMax,
+      fix: 'ask for a longer step',
+    });
   return { fromMs, lengthMs, count };
 }
 
-export function* prepareRange(request: QueryRangeRequest, fleet: Fleet, nowMs: number): Generator<void, Prepared<'QueryRange'>> {
+export function* prepareRange(
+  request: QueryRangeRequest,
+  fleet: Fleet,
+  nowMs: number,
+): Generator<void, Prepared<'QueryRange'>> {
   const time = resolveRange(request, '5m', nowMs);
-  if (time.kind === 'all') reject({ kind: 'bad-field', field: 'range', problem: '"all" has no points in time', fix: 'give a length such as "15m", or ask QueryService/Query for lifetime totals' });
+  if (time.kind === 'all')
+    reject({
+      kind: 'bad-field',
+      field: 'range',
+      problem: '"all" has no points in time',
+      fix: 'give a length such as "15m", or ask QueryService/Query for lifetime totals',
+    });
   const steps = stepsOf(time, request.step, nowMs);
   const step = { seconds: String(steps.lengthMs / 1000), nanos: 0 };
   const metric = findMetric(metricsOf(fleet), request.metric);
   if (!metric) {
-    const page = () => ({ series: [], nextPageToken: '', total: [], residual: [], unit: '', step, coverage: emptyCoverage, notes: [nothingYet], metric: '' });
+    const page = () => ({
+      series: [],
+      nextPageToken: '',
+      total: [],
+      residual: [],
+      unit: '',
+      step,
+      coverage: emptyCoverage,
+      notes: [nothingYet],
+      metric: '',
+    });
     return { count: 0, page };
   }
   const q = ask(fleet, metric, request.selector, request.groupBy);
   const order = parseOrder(request.orderBy, q.groupBy);
   const hidden = hidesOverflow(q);
-  const result = yield* scan({ fleet, metric, selection: q.selection, groupBy: q.groupBy, time, overflowGrouped: !hidden, steps });
+  const result = yield* scan({
+    fleet,
+    metric,
+    selection: q.selection,
+    groupBy: q.groupBy,
+    time,
+    overflowGrouped: !hidden,
+    steps,
+  });
   const covered = cover(fleet, metric, result.hosts, time, nowMs);
   const ranked = rank(result, q.groupBy, order);
   const bound = errorBounds(q, result, covered);
@@ -56,16 +102,33 @@ export function* prepareRange(request: QueryRangeRequest, fleet: Fleet, nowMs: n
     const cell = result.cellOf(g, s, 0);
     return cell < 0 ? 0n : result.counts.at(cell);
   };
-  const total = Array.from({ length: steps.count }, (_, s) => (hidden && q.selection.rowMatchers.length === 0 ? result.overflowBySteps.at(s) : 0n));
+  const total = Array.from({ length: steps.count }, (_, s) =>
+    hidden && q.selection.rowMatchers.length === 0 ? result.overflowBySteps.at(s) : 0n,
+  );
   for (const g of ranked) for (let s = 0; s < steps.count; s++) total[s]! += valueAt(g, s);
   const points = pointsOf(steps, covered);
-  const exact = covered.coverage.exact && ranked.every((g) => bound(g) === 0n) && (q.selection.rowMatchers.length === 0 || covered.overflow === 0n);
-  const notes = [...covered.notes, ...saturated(result, ranked, total.reduce((n, t) => n + t, 0n))];
-  if (time.openEnd) notes.push(`the last point, from ${iso(steps.fromMs + (steps.count - 1) * steps.lengthMs)}, is still filling`);
+  const exact =
+    covered.coverage.exact &&
+    ranked.every((g) => bound(g) === 0n) &&
+    (q.selection.rowMatchers.length === 0 || covered.overflow === 0n);
+  const notes = [
+    ...covered.notes,
+    ...saturated(
+      result,
+      ranked,
+      total.reduce((n, t) => n + t, 0n),
+    ),
+  ];
+  if (time.openEnd)
+    notes.push(`the last point, from ${iso(steps.fromMs + (steps.count - 1) * steps.lengthMs)}, is still filling`);
   return {
     count: ranked.length * steps.count,
     page(first, wanted, next) {
-      const last = fitPage(first, Math.min(wanted, ranked.length), (r) => 64 + steps.count * 44 + textBytes(q.groupBy) + textBytes(result.groups.texts(ranked[r]!)));
+      const last = fitPage(
+        first,
+        Math.min(wanted, ranked.length),
+        (r) => 64 + steps.count * 44 + textBytes(q.groupBy) + textBytes(result.groups.texts(ranked[r]!)),
+      );
       const residual = [...total];
       for (let r = 0; r < last; r++) for (let s = 0; s < steps.count; s++) residual[s]! -= valueAt(ranked[r]!, s);
       const series = ranked.slice(first, last).map((g) => ({

@@ -16,13 +16,30 @@ export function* prepareQuery(request: QueryRequest, fleet: Fleet, nowMs: number
   const time = resolveRange(request, '1m', nowMs);
   const metric = findMetric(metricsOf(fleet), request.metric);
   if (!metric) {
-    const page = () => ({ rows: [], nextPageToken: '', total: '0', residual: '0', totalErrorBound: '0', unit: '', coverage: emptyCoverage, notes: [nothingYet], metric: '' });
+    const page = () => ({
+      rows: [],
+      nextPageToken: '',
+      total: '0',
+      residual: '0',
+      totalErrorBound: '0',
+      unit: '',
+      coverage: emptyCoverage,
+      notes: [nothingYet],
+      metric: '',
+    });
     return { count: 0, page };
   }
   const q = ask(fleet, metric, request.selector, request.groupBy);
   const order = parseOrder(request.orderBy, q.groupBy);
   // Without labels of the metric overflow cannot be misplaced: it belongs to the host's group like any row.
-  const result = yield* scan({ fleet, metric, selection: q.selection, groupBy: q.groupBy, time, overflowGrouped: !hidesOverflow(q) });
+  const result = yield* scan({
+    fleet,
+    metric,
+    selection: q.selection,
+    groupBy: q.groupBy,
+    time,
+    overflowGrouped: !hidesOverflow(q),
+  });
   const covered = cover(fleet, metric, result.hosts, time, nowMs);
   const ranked = rank(result, q.groupBy, order);
   const bound = errorBounds(q, result, covered);
@@ -32,7 +49,8 @@ export function* prepareQuery(request: QueryRequest, fleet: Fleet, nowMs: number
   const exact = covered.coverage.exact && totalErrorBound === 0n && ranked.every((g) => bound(g) === 0n);
   const notes = [...covered.notes, ...saturated(result, ranked, total)];
   const unit = metric.schema.kind === 'histogram' ? 'observations' : metric.schema.unit;
-  if (metric.schema.kind === 'histogram') notes.push('this counts observations; for their values use QueryService/QueryHistogram');
+  if (metric.schema.kind === 'histogram')
+    notes.push('this counts observations; for their values use QueryService/QueryHistogram');
   const row = (g: number): QueryRow => ({
     labels: labelsOf(q.groupBy, result.groups.texts(g)),
     value: int64(result.totals.at(g)),
@@ -43,7 +61,11 @@ export function* prepareQuery(request: QueryRequest, fleet: Fleet, nowMs: number
   return {
     count: ranked.length,
     page(first, wanted, next) {
-      const last = fitPage(first, Math.min(wanted, ranked.length), (r) => 64 + textBytes(q.groupBy) + textBytes(result.groups.texts(ranked[r]!)));
+      const last = fitPage(
+        first,
+        Math.min(wanted, ranked.length),
+        (r) => 64 + textBytes(q.groupBy) + textBytes(result.groups.texts(ranked[r]!)),
+      );
       let residual = total;
       for (let r = 0; r < last; r++) residual -= result.totals.at(ranked[r]!);
       return {
@@ -66,5 +88,7 @@ function hints(request: QueryRequest, metric: Metric, rows: number): string[] {
   if (request.selector || request.groupBy.length > 0 || request.range || request.startTime) return [];
   const label = metric.labels[0] ?? 'host';
   const metrics = request.metric ? '' : '; other metrics: FleetService/ListMetrics';
-  return [`${rows} groups in the last minute; next: {"metric":"${metric.name}","group_by":["${label}"],"range":"5m"}${metrics}`];
+  return [
+    `${rows} groups in the last minute; next: {"metric":"${metric.name}","group_by":["${label}"],"range":"5m"}${metrics}`,
+  ];
 }

@@ -45,7 +45,12 @@ export function resolveRange(request: RangeRequest, fallback: string, nowMs: num
   if (startTime || endTime) {
     if (range) return bad('range', 'given together with start_time or end_time', 'give one of them');
     if (!startTime) return bad('start_time', 'missing', 'give start_time too, or range alone');
-    return absolute(millis('start_time', startTime), endTime ? millis('end_time', endTime) : undefined, startTime, nowMs);
+    return absolute(
+      millis('start_time', startTime),
+      endTime ? millis('end_time', endTime) : undefined,
+      startTime,
+      nowMs,
+    );
   }
   const text = range || fallback;
   if (text === 'all') return { kind: 'all' };
@@ -56,10 +61,16 @@ export function resolveRange(request: RangeRequest, fallback: string, nowMs: num
 }
 
 function absolute(startMs: number, endMs: number | undefined, start: Timestamp, nowMs: number): TimeRange {
-  if (startMs > nowMs + windowMs) bad('start_time', `${timestampText(start)} is in the future`, `it is ${iso(nowMs)} here`);
+  if (startMs > nowMs + windowMs)
+    bad('start_time', `${timestampText(start)} is in the future`, `it is ${iso(nowMs)} here`);
   if (endMs !== undefined && endMs <= startMs) bad('end_time', 'not after start_time', 'swap them');
   checkRetention('start_time', timestampText(start), startMs < nowMs - finestTier.retentionMs - windowMs, nowMs);
-  return { kind: 'windows', fromMs: floor(startMs), toMs: endMs === undefined ? floor(nowMs) + 2 * windowMs : ceil(endMs), openEnd: endMs === undefined };
+  return {
+    kind: 'windows',
+    fromMs: floor(startMs),
+    toMs: endMs === undefined ? floor(nowMs) + 2 * windowMs : ceil(endMs),
+    openEnd: endMs === undefined,
+  };
 }
 
 function checkRetention(field: string, asked: string, before: boolean, nowMs: number): void {
@@ -69,6 +80,7 @@ function checkRetention(field: string, asked: string, before: boolean, nowMs: nu
 function millis(field: string, t: Timestamp): number {
   const ms = Number(t.seconds) * 1000 + Math.floor(t.nanos / 1e6);
   // Year 1 to 9999, as the proto3 mapping allows.
-  if (!Number.isSafeInteger(ms) || ms < -62135596800_000 || ms > 253402300799_999) bad(field, 'not a time', 'write RFC 3339, e.g. "2026-01-31T12:00:00Z"');
+  if (!Number.isSafeInteger(ms) || ms < -62135596800_000 || ms > 253402300799_999)
+    bad(field, 'not a time', 'write RFC 3339, e.g. "2026-01-31T12:00:00Z"');
   return ms;
 }

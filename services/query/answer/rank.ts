@@ -21,9 +21,14 @@ export function parseOrder(text: string, groupBy: readonly string[], more: reado
   const by = match[1]!;
   if (!known.includes(by)) {
     const near = nearest(by, known);
-    return bad(`${JSON.stringify(by)} is nothing to order by`, near ? `did you mean "${near}"?` : `it is one of ${known.join(', ')}`);
+    return bad(
+      `${JSON.stringify(by)} is nothing to order by`,
+      near ? `did you mean "${near}"?` : `it is one of ${known.join(', ')}`,
+    );
   }
-  const descending = match[2] ? match[2].toLowerCase() === 'desc' : !groupBy.includes(by) || numeric.includes(by as 'value');
+  const descending = match[2]
+    ? match[2].toLowerCase() === 'desc'
+    : !groupBy.includes(by) || numeric.includes(by as 'value');
   return { by, descending };
 }
 
@@ -38,7 +43,10 @@ export function rank(scan: Scan, groupBy: readonly string[], order: Order): numb
     for (let i = 0; i < x.length; i++) if (x[i] !== y[i]) return x[i]! < y[i]! ? -1 : 1;
     return a - b;
   };
-  const texts = at < 0 ? undefined : kept.reduce((m, g) => m.set(g, groups.dictionary.text(groups.labels[g]![at]!)), new Map<number, string>());
+  const texts =
+    at < 0
+      ? undefined
+      : kept.reduce((m, g) => m.set(g, groups.dictionary.text(groups.labels[g]![at]!)), new Map<number, string>());
   const compare = (a: number, b: number): number => {
     if (texts) {
       const [x, y] = [texts.get(a)!, texts.get(b)!];

@@ -1,7 +1,13 @@
 /** Why a request gets no answer: an expected outcome, as one union. status.ts gives each its gRPC code and message. */
 export type Rejection =
   | { readonly kind: 'unknown-metric'; readonly metric: string; readonly suggestion: string | undefined }
-  | { readonly kind: 'wrong-kind'; readonly metric: string; readonly found: string; readonly wanted: string; readonly suggestion: string | undefined }
+  | {
+      readonly kind: 'wrong-kind';
+      readonly metric: string;
+      readonly found: string;
+      readonly wanted: string;
+      readonly suggestion: string | undefined;
+    }
   | { readonly kind: 'unknown-host'; readonly host: string; readonly suggestion: string | undefined }
   | { readonly kind: 'no-host-given'; readonly hosts: number }
   | { readonly kind: 'not-counted'; readonly metric: string; readonly host: string; readonly why: string }
@@ -21,7 +27,13 @@ export type Rejection =
   | { readonly kind: 'bad-token'; readonly problem: string }
   /** The answer that the token continues is gone. */
   | { readonly kind: 'moved-on' }
-  | { readonly kind: 'too-large'; readonly what: string; readonly found: number; readonly limit: number; readonly fix: string };
+  | {
+      readonly kind: 'too-large';
+      readonly what: string;
+      readonly found: number;
+      readonly limit: number;
+      readonly fix: string;
+    };
 
 /** Carries a rejection out of nested code to the one place that answers. */
 export class Rejected extends Error {

@@ -82,7 +82,8 @@ export function* scan(request: ScanRequest): Generator<void, Scan> {
   let lastHost = new Int32Array(256).fill(-1);
   const bucketMax = 1024;
 
-  const cellKey = (group: number, step: number, column: number): number => (group * stepCount + step) * bucketMax + column;
+  const cellKey = (group: number, step: number, column: number): number =>
+    (group * stepCount + step) * bucketMax + column;
   const tests = selection.rowMatchers.map((m) => ({ label: m.label, test: idTest(m, fleet.dictionary) }));
   const hosts: HostScan[] = [];
   let sinceYield = 0;
@@ -112,7 +113,14 @@ export function* scan(request: ScanRequest): Generator<void, Scan> {
             let cell = cells.get(key);
             if (cell === undefined) {
               cell = cells.size;
-              if (cell >= scanLimits.cells) reject({ kind: 'too-large', what: 'cells (groups × buckets × steps)', found: cell + 1, limit: scanLimits.cells, fix: 'group by fewer labels, or ask for a longer step' });
+              if (cell >= scanLimits.cells)
+                reject({
+                  kind: 'too-large',
+                  what: 'cells (groups × buckets × steps)',
+                  found: cell + 1,
+                  limit: scanLimits.cells,
+                  fix: 'group by fewer labels, or ask for a longer step',
+                });
               cells.set(key, cell);
             }
             counts.add(cell, values, at);
@@ -144,7 +152,9 @@ export function* scan(request: ScanRequest): Generator<void, Scan> {
       }
       for (const { startMs, values } of table.windows) {
         if (startMs < time.fromMs || startMs >= time.toMs) continue;
-        const step = steps ? Math.min(stepCount - 1, Math.max(0, Math.floor((startMs - steps.fromMs) / steps.lengthMs))) : 0;
+        const step = steps
+          ? Math.min(stepCount - 1, Math.max(0, Math.floor((startMs - steps.fromMs) / steps.lengthMs)))
+          : 0;
         const { increments } = values;
         add(increments.series, increments.values, increments.count, step);
         account.seen += values.seen;
@@ -158,16 +168,29 @@ export function* scan(request: ScanRequest): Generator<void, Scan> {
   }
   const buckets = [...columns.keys()];
   return {
-    groups, buckets, steps: stepCount, counts, sums, totals, hostCounts, hosts, overflowBySteps,
+    groups,
+    buckets,
+    steps: stepCount,
+    counts,
+    sums,
+    totals,
+    hostCounts,
+    hosts,
+    overflowBySteps,
     cellOf: (group, step, column) => cells.get(cellKey(group, step, column)) ?? -1,
   };
 
   /** Group and bucket of a table's series, each worked out once. */
-  function placer(table: HostTable, host: FleetHost): { groupOf(series: number): number; hostGroup(): number; bucketOf(series: number): number } {
+  function placer(
+    table: HostTable,
+    host: FleetHost,
+  ): { groupOf(series: number): number; hostGroup(): number; bucketOf(series: number): number } {
     const names = table.schema.labels.map((l) => l.name);
     const bucketAt = table.schema.labels.findIndex((l) => l.meaning === 'bucket');
     const path = groupBy.map((label) =>
-      isRowLabel(metric, label) ? { at: names.indexOf(label), id: 0 } : { at: -1, id: fleet.dictionary.intern(hostLabel(host, label)) },
+      isRowLabel(metric, label)
+        ? { at: names.indexOf(label), id: 0 }
+        : { at: -1, id: fleet.dictionary.intern(hostLabel(host, label)) },
     );
     const checks = tests.map(({ label, test }) => ({ at: names.indexOf(label), test }));
     const pages = [...table.pages].sort((a, b) => a.first - b.first);
@@ -184,7 +207,11 @@ export function* scan(request: ScanRequest): Generator<void, Scan> {
     };
     const label = (page: number, i: number, at: number): number => pages[page]?.labels[at]?.[i] ?? 0;
     return {
-      hostGroup: () => groups.at(path.reduce((node, p) => groups.step(node, p.id), 0), () => path.map((p) => p.id)),
+      hostGroup: () =>
+        groups.at(
+          path.reduce((node, p) => groups.step(node, p.id), 0),
+          () => path.map((p) => p.id),
+        ),
       groupOf(series) {
         const page = pageOf(series);
         const i = series - (pages[page]?.first ?? 0);
@@ -193,7 +220,10 @@ export function* scan(request: ScanRequest): Generator<void, Scan> {
         let group = unselected;
         if (checks.every((c) => c.test(c.at < 0 ? 0 : label(page, i, c.at)))) {
           const ids = path.map((p) => (p.at < 0 ? p.id : label(page, i, p.at)));
-          group = groups.at(ids.reduce((node, id) => groups.step(node, id), 0), () => ids);
+          group = groups.at(
+            ids.reduce((node, id) => groups.step(node, id), 0),
+            () => ids,
+          );
         }
         if (made[page] && i < made[page].length) made[page][i] = group;
         return group;

@@ -24,12 +24,21 @@ export function selectHosts(fleet: Fleet, selector: string): FleetHost[] {
 export function select(fleet: Fleet, metric: Metric, selector: string): Selection {
   const matchers = checkedMatchers(fleet, selector, metric.labels);
   const rowMatchers = matchers.filter((m) => isRowLabel(metric, m.label));
-  const hosts = matchHosts(fleet.hosts, matchers.filter((m) => !isRowLabel(metric, m.label)), fleet);
+  const hosts = matchHosts(
+    fleet.hosts,
+    matchers.filter((m) => !isRowLabel(metric, m.label)),
+    fleet,
+  );
   const counting = hosts.filter((h) => metric.hosts.has(h.name));
   const named = matchers.find((m) => m.label === 'host' && m.operator === '=');
   if (named && hosts.length > 0 && counting.length === 0) {
     const state = hosts[0]!.lineages.find((l) => l.record.probe === metric.probe)?.record.state;
-    reject({ kind: 'not-counted', metric: metric.name, host: named.value, why: state ? `its probe ${metric.probe} is ${state}` : `its probe ${metric.probe} is not loaded` });
+    reject({
+      kind: 'not-counted',
+      metric: metric.name,
+      host: named.value,
+      why: state ? `its probe ${metric.probe} is ${state}` : `its probe ${metric.probe} is not loaded`,
+    });
   }
   return { hosts: counting, rowMatchers };
 }
@@ -37,9 +46,16 @@ export function select(fleet: Fleet, metric: Metric, selector: string): Selectio
 export const isRowLabel = (metric: Metric, label: string): boolean => label !== 'host' && metric.labels.includes(label);
 
 /** Rejects a label that neither the metric nor any host has. */
-export function checkLabel(fleet: Fleet, label: string, metricLabels: readonly string[], field: string, column?: number): void {
+export function checkLabel(
+  fleet: Fleet,
+  label: string,
+  metricLabels: readonly string[],
+  field: string,
+  column?: number,
+): void {
   const known = [...new Set([...metricLabels, 'host', ...[...staticLabels(fleet)].sort()])];
-  if (!known.includes(label)) reject({ kind: 'unknown-label', field, label, known, suggestion: nearest(label, known), column });
+  if (!known.includes(label))
+    reject({ kind: 'unknown-label', field, label, known, suggestion: nearest(label, known), column });
 }
 
 function checkedMatchers(fleet: Fleet, selector: string, metricLabels: readonly string[]): Matcher[] {
@@ -51,7 +67,14 @@ function checkedMatchers(fleet: Fleet, selector: string, metricLabels: readonly 
 function matchHosts(hosts: readonly FleetHost[], matchers: readonly Matcher[], fleet: Fleet): FleetHost[] {
   for (const m of matchers) {
     if (m.label === 'host' && m.operator === '=' && !hosts.some((h) => h.name === m.value)) {
-      reject({ kind: 'unknown-host', host: m.value, suggestion: nearest(m.value, fleet.hosts.map((h) => h.name)) });
+      reject({
+        kind: 'unknown-host',
+        host: m.value,
+        suggestion: nearest(
+          m.value,
+          fleet.hosts.map((h) => h.name),
+        ),
+      });
     }
   }
   const tests = matchers.map((m) => ({ label: m.label, test: matcherTest(m) }));

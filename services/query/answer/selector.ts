@@ -32,11 +32,13 @@ const nameRest = /[A-Za-z0-9_./-]/;
 export function parseSelector(selector: string): Matcher[] {
   let at = 0;
   const fail = (problem: string, column = at + 1): never => reject({ kind: 'bad-selector', selector, column, problem });
-  if (selector.length > selectorLimits.characters) fail(`longer than ${selectorLimits.characters} characters`, selectorLimits.characters + 1);
+  if (selector.length > selectorLimits.characters)
+    fail(`longer than ${selectorLimits.characters} characters`, selectorLimits.characters + 1);
   const space = (): void => {
     while (at < selector.length && /\s/.test(selector[at]!)) at++;
   };
-  const found = (): string => (at < selector.length ? `found ${JSON.stringify(selector[at])}` : 'the selector ends here');
+  const found = (): string =>
+    at < selector.length ? `found ${JSON.stringify(selector[at])}` : 'the selector ends here';
   const matchers: Matcher[] = [];
   for (space(); at < selector.length; space()) {
     if (matchers.length === selectorLimits.matchers) fail(`more than ${selectorLimits.matchers} conditions`);
@@ -50,7 +52,8 @@ export function parseSelector(selector: string): Matcher[] {
     at += operator.length;
     space();
     const quote = selector[at];
-    if (quote !== '"' && quote !== "'") return fail(`expected a value in quotes, as ${label}${operator}"…", ${found()}`);
+    if (quote !== '"' && quote !== "'")
+      return fail(`expected a value in quotes, as ${label}${operator}"…", ${found()}`);
     const valueStart = at++;
     let value = '';
     for (;;) {
@@ -68,7 +71,8 @@ export function parseSelector(selector: string): Matcher[] {
     if (operator === '=~' || operator === '!~') compilePattern(value, (problem) => fail(problem, valueStart + 1));
     matchers.push({ label, operator, value, column: start + 1 });
     space();
-    if (at < selector.length && selector[at++] !== ',') fail(`expected a comma, found ${JSON.stringify(selector[at - 1])}`, at);
+    if (at < selector.length && selector[at++] !== ',')
+      fail(`expected a comma, found ${JSON.stringify(selector[at - 1])}`, at);
   }
   return matchers;
 }
@@ -88,7 +92,9 @@ export function matcherTest({ operator, value }: Matcher): (text: string) => boo
     case '!=':
       return (text) => text !== value;
     case '=~': {
-      const pattern = compilePattern(value, () => reject({ kind: 'bad-selector', selector: value, column: 1, problem: 'bad pattern' }));
+      const pattern = compilePattern(value, () =>
+        reject({ kind: 'bad-selector', selector: value, column: 1, problem: 'bad pattern' }),
+      );
       return (text) => pattern.matches(text);
     }
     case '!~': {

@@ -1,6 +1,15 @@
 /** One blob of a checkpoint, decoded for reading: labels as dictionary numbers, counters as typed arrays. */
 import type { BlobName, HostRecord, LineageRecord } from '../../shared/contract/checkpoint.ts';
-import { decodeBase, decodeHost, decodeLast, decodeSeriesPage, decodeWindow, type RowValues, type SeriesValues, type WindowValues } from '../../shared/contract/checkpoint-codec.ts';
+import {
+  decodeBase,
+  decodeHost,
+  decodeLast,
+  decodeSeriesPage,
+  decodeWindow,
+  type RowValues,
+  type SeriesValues,
+  type WindowValues,
+} from '../../shared/contract/checkpoint-codec.ts';
 import { parseTables, type TableSchema } from '../../shared/contract/lineage.ts';
 import type { Dictionary } from './dictionary.ts';
 
@@ -18,7 +27,12 @@ export interface SeriesPageIds {
 }
 
 export type DecodedBlob =
-  | { readonly kind: 'host'; readonly record: HostRecord; readonly lineages: readonly Lineage[]; readonly weight: number }
+  | {
+      readonly kind: 'host';
+      readonly record: HostRecord;
+      readonly lineages: readonly Lineage[];
+      readonly weight: number;
+    }
   | { readonly kind: 'series'; readonly page: SeriesPageIds; readonly weight: number }
   | { readonly kind: 'base'; readonly values: SeriesValues; readonly weight: number }
   | { readonly kind: 'last'; readonly values: RowValues; readonly weight: number }
@@ -35,7 +49,8 @@ export function decodeBlob(name: BlobName, bytes: Uint8Array, dictionary: Dictio
     case 'series': {
       const { first, count, labelCount, values } = decodeSeriesPage(bytes);
       const labels = Array.from({ length: labelCount }, () => new Uint32Array(count));
-      for (let i = 0, v = 0; i < count; i++) for (let l = 0; l < labelCount; l++) labels[l]![i] = dictionary.intern(values[v++]!);
+      for (let i = 0, v = 0; i < count; i++)
+        for (let l = 0; l < labelCount; l++) labels[l]![i] = dictionary.intern(values[v++]!);
       return { kind: 'series', page: { first, count, labels }, weight: 200 + count * labelCount * 4 };
     }
     case 'base': {
@@ -48,7 +63,11 @@ export function decodeBlob(name: BlobName, bytes: Uint8Array, dictionary: Dictio
     }
     case 'window': {
       const window = decodeWindow(bytes);
-      return { kind: 'window', window, weight: window.hosts.reduce((n, h) => n + weightOf(h.increments.series, h.increments.values), 200) };
+      return {
+        kind: 'window',
+        window,
+        weight: window.hosts.reduce((n, h) => n + weightOf(h.increments.series, h.increments.values), 200),
+      };
     }
     case 'quarantine':
       return { kind: 'quarantine', weight: 100 };

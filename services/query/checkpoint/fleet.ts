@@ -85,7 +85,8 @@ function hostsOf(partition: LoadedPartition): FleetHost[] {
   for (const { name, blob } of partition.blobs) {
     if (name.kind === 'window' && blob.kind === 'window') {
       const { startMs, lengthMs } = blob.window;
-      for (const values of blob.window.hosts) hosts.get(values.host)?.tables.get(name.table)?.windows.push({ startMs, lengthMs, values });
+      for (const values of blob.window.hosts)
+        hosts.get(values.host)?.tables.get(name.table)?.windows.push({ startMs, lengthMs, values });
     } else if (name.kind === 'series' || name.kind === 'base' || name.kind === 'last') {
       const table = hosts.get(name.host)?.tables.get(name.table);
       if (!table) continue;

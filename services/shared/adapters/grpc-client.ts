@@ -25,7 +25,10 @@ export class QueryError extends Error {
   /** What, why, what to do. */
   get threeLines(): string {
     const [what, ...fix] = this.status.message.split('; ');
-    const why = this.status.violations.map((v) => `${v.field}: ${v.description}`).join(', ') || this.status.reason || this.status.code;
+    const why =
+      this.status.violations.map((v) => `${v.field}: ${v.description}`).join(', ') ||
+      this.status.reason ||
+      this.status.code;
     return `error: ${what}\n  why: ${why} (${this.status.code})\n  fix: ${fix.join('; ') || 'see --help'}`;
   }
 }
@@ -44,9 +47,15 @@ export interface QueryClient {
 
 /** `server` is HOST:PORT or unix:PATH. Connects with the first call. */
 export function connectQuery(server: string): QueryClient {
-  const client = new Client(server, credentials.createInsecure(), { 'grpc.max_receive_message_length': 4 * 1024 * 1024 });
+  const client = new Client(server, credentials.createInsecure(), {
+    'grpc.max_receive_message_length': 4 * 1024 * 1024,
+  });
   return {
-    call<M extends MethodName>(method: M, request: Partial<RequestOf<M>>, options: CallOptions = {}): Promise<ResponseOf<M>> {
+    call<M extends MethodName>(
+      method: M,
+      request: Partial<RequestOf<M>>,
+      options: CallOptions = {},
+    ): Promise<ResponseOf<M>> {
       const definition = serviceDefinition(serviceOf[method])[method] as MethodDefinition<object, object>;
       return new Promise((resolve, reject) => {
         const call = client.makeUnaryRequest(

@@ -14,21 +14,32 @@ function findRoot(): string {
   while (!existsSync(join(folder, 'proto/muster/v1/query.proto'))) {
     const parent = dirname(folder);
     if (parent === folder) {
-      throw new MusterError('config/invalid', 'load schema: proto/muster/v1/query.proto is not above the program', { remedy: 'install proto/ beside dist/' });
+      throw new MusterError('config/invalid', 'load schema: proto/muster/v1/query.proto is not above the program', {
+        remedy: 'install proto/ beside dist/',
+      });
     }
     folder = parent;
   }
   return folder;
 }
 
-export type ServiceName = 'muster.v1.QueryService' | 'muster.v1.FleetService' | 'grpc.health.v1.Health' | `grpc.reflection.${'v1' | 'v1alpha'}.ServerReflection`;
+export type ServiceName =
+  | 'muster.v1.QueryService'
+  | 'muster.v1.FleetService'
+  | 'grpc.health.v1.Health'
+  | `grpc.reflection.${'v1' | 'v1alpha'}.ServerReflection`;
 
 let loaded: PackageDefinition | undefined;
 
 /** int64 as strings (exact), absent message fields as null, maps and lists always there. */
 export function serviceDefinition(name: ServiceName): ServiceDefinition {
   loaded ??= loadSync(
-    ['muster/v1/query.proto', 'grpc/health/v1/health.proto', 'grpc/reflection/v1/reflection.proto', 'grpc/reflection/v1alpha/reflection.proto'],
+    [
+      'muster/v1/query.proto',
+      'grpc/health/v1/health.proto',
+      'grpc/reflection/v1/reflection.proto',
+      'grpc/reflection/v1alpha/reflection.proto',
+    ],
     { includeDirs: [join(findRoot(), 'proto')], longs: String, enums: String, defaults: true, oneofs: true },
   );
   return loaded[name] as ServiceDefinition;
@@ -40,6 +51,10 @@ export function descriptorImage(): Uint8Array {
   try {
     return readFileSync(path);
   } catch (cause) {
-    throw new MusterError('config/invalid', 'load schema: no descriptor image', { cause, values: { path }, remedy: 'run deploy/generate.sh' });
+    throw new MusterError('config/invalid', 'load schema: no descriptor image', {
+      cause,
+      values: { path },
+      remedy: 'run deploy/generate.sh',
+    });
   }
 }

@@ -17,13 +17,21 @@ const fraction = (nanos: number): string => {
 };
 
 /** "2026-01-31T12:00:00.250Z". */
-export const timestampText = (t: Time): string => `${new Date(Number(t.seconds) * 1000).toISOString().slice(0, 19)}${fraction(t.nanos)}Z`;
+export const timestampText = (t: Time): string =>
+  `${new Date(Number(t.seconds) * 1000).toISOString().slice(0, 19)}${fraction(t.nanos)}Z`;
 
 /** "1.500s". */
-export const durationText = (t: Time): string => `${t.nanos < 0 && Number(t.seconds) === 0 ? '-' : ''}${t.seconds}${fraction(t.nanos)}s`;
+export const durationText = (t: Time): string =>
+  `${t.nanos < 0 && Number(t.seconds) === 0 ? '-' : ''}${t.seconds}${fraction(t.nanos)}s`;
 
 const isDefault = (v: unknown): boolean =>
-  v === null || v === undefined || v === '' || v === 0 || v === '0' || v === false || (Array.isArray(v) && v.length === 0) ||
+  v === null ||
+  v === undefined ||
+  v === '' ||
+  v === 0 ||
+  v === '0' ||
+  v === false ||
+  (Array.isArray(v) && v.length === 0) ||
   (typeof v === 'object' && !Array.isArray(v) && Object.keys(v).length === 0);
 
 /** The JSON value of a message. Values inside a map (labels) are kept even when they are empty. */

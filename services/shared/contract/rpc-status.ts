@@ -52,10 +52,16 @@ const typeUrl = (name: string): string => `type.googleapis.com/google.rpc.${name
 /** Bytes of google.rpc.Status. */
 export function encodeRpcStatus(s: RpcStatus): Uint8Array {
   const details = [
-    { typeUrl: typeUrl('ErrorInfo'), value: ErrorInfo.encode({ reason: s.reason, domain: errorDomain, metadata: { ...s.metadata } }).finish() },
+    {
+      typeUrl: typeUrl('ErrorInfo'),
+      value: ErrorInfo.encode({ reason: s.reason, domain: errorDomain, metadata: { ...s.metadata } }).finish(),
+    },
   ];
   if (s.violations.length > 0) {
-    details.push({ typeUrl: typeUrl('BadRequest'), value: BadRequest.encode({ fieldViolations: s.violations.map((v) => ({ ...v })) }).finish() });
+    details.push({
+      typeUrl: typeUrl('BadRequest'),
+      value: BadRequest.encode({ fieldViolations: s.violations.map((v) => ({ ...v })) }).finish(),
+    });
   }
   if (s.retryAfterMs !== undefined) {
     const retryDelay = { seconds: BigInt(Math.floor(s.retryAfterMs / 1000)), nanos: (s.retryAfterMs % 1000) * 1e6 };
@@ -66,7 +72,13 @@ export function encodeRpcStatus(s: RpcStatus): Uint8Array {
 
 /** Reads what encodeRpcStatus wrote; unknown details are passed over. `code` and `message` stand when bytes are absent or broken. */
 export function decodeRpcStatus(code: number, message: string, bytes: Uint8Array | undefined): RpcStatus {
-  const found = { code: rpcCodeName(code), message, reason: '', metadata: {} as Record<string, string>, violations: [] as { field: string; description: string }[] };
+  const found = {
+    code: rpcCodeName(code),
+    message,
+    reason: '',
+    metadata: {} as Record<string, string>,
+    violations: [] as { field: string; description: string }[],
+  };
   if (!bytes) return found;
   try {
     let retryAfterMs: number | undefined;

@@ -1,0 +1,123 @@
+/** The reader fetches what is needed and changed, sees each partition at one version, and bounds what it keeps. */
+import { test } from 'node:test';
+import assert from 'node:assert/strict';
+import { BlobCache } from '../../services/query/checkpoint/blob-cache.ts';
+import { FleetReader, fleetReaderLimits } from '../../services/query/fleet-reader.ts';
+import { Rejected } from '../../services/query/answer/rejection.ts';
+import { formatBlobName } from '../../services/shared/contract/checkpoint.ts';
+import { FakeReader, nowMs, syscalls, type HostFill } from './checkpoints.ts';
+
+const host = (name: string, value: bigint): HostFill => ({
+  host: name,
+  tables: [{ schema: syscalls, rows: [{ labels: ['read', 'x'], values: [value] }] }],
+});
+const everything = () => true;
+
+function rig() {
+  const port = new FakeReader();
+  port.commit([host('a', 1n), host('b', 2n)]);
+  let now = nowMs;
+  const reader = new FleetReader(port, () => now);
+  return { port, reader, pass: (ms: number) => (now += ms) };
+}
+const valueOf = (fleet: Awaited<ReturnType<FleetReader['load']>>, name: string): number =>
+  fleet.hosts.find((h) => h.name === name)!.tables.get('syscalls')!.lasts[0]!.values[0]!;
+
+test('only what is needed is fetched, and only once', async () => {
+  const { port, reader, pass } = rig();
+  const hosts = await reader.load(() => false);
+  assert.deepEqual(
+    hosts.hosts.map((h) => h.name),
+    ['a', 'b'],
+  );
+  assert.deepEqual(port.fetched.sort(), ['host/a', 'host/b']);
+  await reader.load(everything);
+  assert.equal(port.fetched.length, 6);
+  pass(1000);
+  await reader.load(everything);
+  assert.equal(port.fetched.length, 6);
+  port.fetched = [];
+  pass(1000);
+  port.commit([host('a', 9n)]);
+  const fleet = await reader.load(everything);
+  assert.deepEqual(port.fetched, [
+    'host/a',
+    formatBlobName({ kind: 'last', host: 'a', lineage: '07', generation: 1n, table: 'syscalls', page: 0 }),
+  ]);
+  assert.equal(valueOf(fleet, 'a'), 9);
+});
+
+test('heads are read at most every quarter of a second, and shared', async () => {
+  const { port, reader, pass } = rig();
+  let reads = 0;
+  const heads = port.heads.bind(port);
+  port.heads = (p) => (reads++, heads(p));
+  await Promise.all([reader.load(everything), reader.load(everything), reader.heads()]);
+  assert.equal(reads, 1);
+  pass(fleetReaderLimits.headsAgeMs + 1);
+  await reader.load(everything);
+  assert.equal(reads, 2);
+});
+
+test('a partition that moves on while it is read is taken anew, whole', async () => {
+  const { port, reader } = rig();
+  port.beforeBlobs = () => port.commit([host('a', 5n), host('b', 6n)]);
+  const fleet = await reader.load(everything);
+  assert.deepEqual([valueOf(fleet, 'a'), valueOf(fleet, 'b')].sort(), [5, 6]);
+});
+
+test('a store that is away rejects, and is asked again at once', async () => {
+  const { port, reader } = rig();
+  port.away = true;
+  await assert.rejects(reader.load(everything), { code: 'store/unreachable' });
+  port.away = false;
+  assert.equal((await reader.load(everything)).hosts.length, 2);
+});
+
+test('a damaged blob is missing and named; a flushed store is empty', async () => {
+  const { port, reader, pass } = rig();
+  port.damaged.add('last/a/07/1/syscalls/0');
+  const fleet = await reader.load(everything);
+  assert.equal(fleet.damaged.length, 1);
+  assert.equal(fleet.hosts.find((h) => h.name === 'a')!.tables.get('syscalls')!.lasts.length, 0);
+  pass(1000);
+  port.partitions.clear();
+  assert.deepEqual((await reader.load(everything)).hosts, []);
+});
+
+test('too much to read is refused before it is read', async () => {
+  const { port } = rig();
+  const reader = new FleetReader(port, () => nowMs, { ...fleetReaderLimits, scanBytes: 10 });
+  await assert.rejects(
+    reader.load(everything),
+    (error) => error instanceof Rejected && error.rejection.kind === 'too-large',
+  );
+  assert.deepEqual(port.fetched, []);
+});
+
+test('too many texts start a new dictionary, and answers stay right', async () => {
+  const { port } = rig();
+  const reader = new FleetReader(port, () => nowMs, { ...fleetReaderLimits, dictionaryTexts: 1 });
+  const first = await reader.load(everything);
+  const second = await reader.load(everything);
+  assert.notEqual(first.dictionary, second.dictionary);
+  const page = second.hosts[0]!.tables.get('syscalls')!.pages[0]!;
+  assert.deepEqual(
+    page.labels.map((l) => second.dictionary.text(l[1]!)),
+    ['read', 'x'],
+  );
+});
+
+test('the cache stays within its weight, the least lately used leave', () => {
+  const cache = new BlobCache(250);
+  const blob = { kind: 'quarantine', weight: 100 } as const;
+  for (const name of ['a', 'b']) cache.put(1, name, 'd', blob);
+  assert.equal(cache.get(1, 'a', 'd'), blob);
+  cache.put(1, 'c', 'd', blob);
+  assert.deepEqual(
+    ['a', 'b', 'c'].map((n) => cache.get(1, n, 'd') === blob),
+    [true, false, true],
+  );
+  assert.equal(cache.get(1, 'a', 'other'), undefined);
+  assert.ok(cache.weight <= 250);
+});
