@@ -9,8 +9,9 @@ import { describeCause, MusterError } from '../shared/runtime/errors.ts';
 import { describeSettings, resolveSettings } from '../shared/runtime/settings.ts';
 import { CommitGate } from './adapters/commit-gate.ts';
 import { Outage } from './adapters/outage.ts';
-import { PartitionDriver } from './adapters/partition-driver.ts';
+import { type Core, PartitionDriver } from './adapters/partition-driver.ts';
 import { aggregatorSettings } from './config.ts';
+import { createPartition, isDirty, isWanted, step } from './partition.ts';
 
 /** Servers that are not there at the start are waited for so long. */
 const patienceMs = 10_000;
@@ -36,7 +37,13 @@ async function main(): Promise<void> {
 
   const gate = new CommitGate(commitsAtOnce);
   const outage = new Outage(log);
-  const drivers = Array.from({ length: partitionCount }, (_, partition) => new PartitionDriver({ partition, nonce, store, source, gate, outage, log, halt: fail }));
+  const drivers = Array.from({ length: partitionCount }, (_, partition) => {
+    const createCore = (life: number): Core => {
+      const core = createPartition({ partition, nonce: `${nonce}.${partition}.${life}` });
+      return { step: (event) => step(core, event), isDirty: () => isDirty(core) };
+    };
+    return new PartitionDriver({ partition, createCore, isWanted, store, source, gate, outage, log, halt: fail });
+  });
 
   let stopping = false;
   const stop = async (why: string): Promise<void> => {

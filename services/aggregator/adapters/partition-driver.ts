@@ -8,14 +8,23 @@ import { MusterError } from '../../shared/runtime/errors.ts';
 import type { Log } from '../../shared/runtime/log.ts';
 import type { BatchSource, ReceivedBatch } from '../../shared/runtime/ports/batch-source.ts';
 import type { CheckpointStore, CommitRequest } from '../../shared/runtime/ports/checkpoint-store.ts';
-import { createPartition, isDirty, isWanted, type Partition, type PartitionEffect, type PartitionEvent, step } from '../partition.ts';
+import type { PartitionEffect, PartitionEvent } from '../protocol.ts';
 import type { CommitGate } from './commit-gate.ts';
 import type { Outage } from './outage.ts';
 
+/** One life of a partition's core. */
+export interface Core {
+  step(event: PartitionEvent): PartitionEffect[];
+  /** True when a commit-due event would make a commit. */
+  isDirty(): boolean;
+}
+
 export interface DriverOptions {
   readonly partition: number;
-  /** Unique to this process. */
-  readonly nonce: string;
+  /** Makes the core of `life` 1, 2, …: a new one when the stream was made again. */
+  readonly createCore: (life: number) => Core;
+  /** Blobs that the core wants to load. */
+  readonly isWanted: (name: string) => boolean;
   readonly store: CheckpointStore;
   readonly source: BatchSource;
   readonly gate: CommitGate;
@@ -32,8 +41,8 @@ const retryFirstMs = 100;
 const retryMaxMs = 2_000;
 
 export class PartitionDriver {
-  private core: Partition;
-  private loads = 0;
+  private core: Core;
+  private life = 1;
   private loaded = false;
   private identity = '';
   private held: ReceivedBatch[] = [];
@@ -47,7 +56,7 @@ export class PartitionDriver {
   private onStopped: (() => void) | undefined;
 
   constructor(private readonly options: DriverOptions) {
-    this.core = this.newCore();
+    this.core = options.createCore(this.life);
   }
 
   /** Loads the checkpoint, trying until the store answers, and begins to consume. */
@@ -86,12 +95,8 @@ export class PartitionDriver {
     this.end();
   }
 
-  private newCore(): Partition {
-    return createPartition({ partition: this.options.partition, nonce: `${this.options.nonce}.${this.options.partition}.${++this.loads}` });
-  }
-
   private async load(): Promise<void> {
-    const { store, source, partition, outage } = this.options;
+    const { store, source, partition, outage, isWanted } = this.options;
     for (let waitMs = retryFirstMs; !this.ended; waitMs = Math.min(retryMaxMs, waitMs * 2)) {
       try {
         const identity = await source.streamIdentity();
@@ -139,7 +144,7 @@ export class PartitionDriver {
     clearTimeout(this.timer);
     this.timer = undefined;
     void (this.committing ?? Promise.resolve()).then(() => {
-      this.core = this.newCore();
+      this.core = this.options.createCore(++this.life);
       return this.load();
     });
   }
@@ -147,7 +152,7 @@ export class PartitionDriver {
   private feed(event: PartitionEvent): void {
     let effects: PartitionEffect[];
     try {
-      effects = step(this.core, event);
+      effects = this.core.step(event);
     } catch (cause) {
       this.fail(cause);
       return;
@@ -186,7 +191,7 @@ export class PartitionDriver {
     }
   }
 
-  private async commit(core: Partition, request: CommitRequest): Promise<void> {
+  private async commit(core: Core, request: CommitRequest): Promise<void> {
     const { store, gate, outage } = this.options;
     this.committedAt = performance.now();
     let event: PartitionEvent;
@@ -207,7 +212,7 @@ export class PartitionDriver {
   }
 
   private schedule(): void {
-    if (this.timer || this.committing || this.ended || !this.loaded || !isDirty(this.core)) return;
+    if (this.timer || this.committing || this.ended || !this.loaded || !this.core.isDirty()) return;
     const sinceMs = performance.now() - this.committedAt;
     const dueMs = this.retryMs > 0 ? this.retryMs : Math.max(gatherMs, this.draining ? 0 : commitEveryMs - sinceMs);
     this.timer = setTimeout(() => {

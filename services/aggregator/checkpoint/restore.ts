@@ -8,11 +8,11 @@
 import { RowTable } from '../../shared/algebra/row-table.ts';
 import { SeriesIndex } from '../../shared/algebra/series-index.ts';
 import { SumTable } from '../../shared/algebra/sum-table.ts';
-import { type BlobName, type HostRecord, type LedgerRecord, type LineageRecord, parseBlobName } from '../../shared/contract/checkpoint.ts';
+import { type BlobName, type HostRecord, type LedgerRecord, type LineageRecord, newTableKey, parseBlobName } from '../../shared/contract/checkpoint.ts';
 import { decodeBase, decodeHost, decodeLast, decodeQuarantine, decodeSeriesPage } from '../../shared/contract/checkpoint-codec.ts';
 import { parseTables, schemaHash } from '../../shared/contract/lineage.ts';
 import type { LoadedCheckpoint } from '../../shared/runtime/ports/checkpoint-store.ts';
-import type { FoldedLedger, GenerationState, HostState, LineageState, LineageStatus, MergeEffect, MergeState } from '../merge/state.ts';
+import type { FoldedLedger, GenerationState, HostState, LineageState, LineageStatus, MergeEffect, MergeState, TableState } from '../merge/state.ts';
 
 /** The aggregator needs no window's bytes. */
 export const isWanted = (name: string): boolean => !name.startsWith('window/');
@@ -180,16 +180,27 @@ function restorePoison(state: MergeState, blob: Uint8Array): void {
 function repair(state: MergeState, name: BlobName, loaded: LoadedCheckpoint, effects: MergeEffect[]): void {
   if (name.kind === 'quarantine' || name.kind === 'window') return;
   effects.push({ kind: 'alarm', fields: { host: name.host, blob: name.kind }, message: 'a blob of the checkpoint is damaged beyond its predecessor' });
+  const blobsOf = (table: string | undefined): (readonly [text: string, table: string])[] =>
+    loaded.names.flatMap((text) => {
+      const o = readable(text)[0];
+      const ours = (o?.kind === 'series' || o?.kind === 'base' || o?.kind === 'last') && o.host === name.host && (table === undefined || o.table === table);
+      return ours ? [[text, o.table] as const] : [];
+    });
   if (name.kind === 'host') {
-    for (const other of loaded.names) {
-      const o = readable(other)[0];
-      if ((o?.kind === 'series' || o?.kind === 'base' || o?.kind === 'last') && o.host === name.host) state.drops.add(other);
+    const host = restoreHost({ ...decodeHost(new Uint8Array(0)), host: name.host });
+    for (const [text, key] of blobsOf(undefined)) {
+      state.drops.add(text);
+      host.tables.set(key, abandoned(key));
     }
+    state.hosts.set(name.host, host);
     return;
   }
   const host = state.hosts.get(name.host);
   if (!host) return;
   host.changed = true;
+  const table = host.tables.get(name.table);
+  // Series numbers whose labels are lost must not get other labels: windows hold increments by them.
+  const key = table && name.kind === 'series' ? newTableKey(table.name, table.shape, (k) => host.tables.has(k)) : name.table;
   for (const l of host.lineages) {
     const position = l.tables.findIndex((t) => t.key === name.table);
     if (position < 0) continue;
@@ -197,9 +208,9 @@ function repair(state: MergeState, name: BlobName, loaded: LoadedCheckpoint, eff
     if (l.readBoottimeNs > l.historyBoottimeNs) l.historyBoottimeNs = l.readBoottimeNs;
     host.unknown.push({ startWallNs: l.createdWallNs, endWallNs: l.readWallNs, reason: 'store-damaged', probe: l.probe });
     if (name.kind === 'last') continue;
-    // The base is gone, or the series that base and rows point at: both must be learned again.
-    l.folded[position]!.lost += l.folded[position]!.held;
-    l.folded[position]!.held = 0n;
+    giveUp(l.folded[position]!);
+    if (name.kind === 'base') continue;
+    l.tables[position] = { ...l.tables[position]!, key };
     for (const g of l.open) {
       const t = g.tables[position]!;
       const rows = new RowTable(t.rows.valueCount);
@@ -207,13 +218,26 @@ function repair(state: MergeState, name: BlobName, loaded: LoadedCheckpoint, eff
       g.tables[position] = { ...t, rows };
     }
   }
-  if (name.kind === 'last') return;
-  const table = host.tables.get(name.table);
-  if (!table) return;
-  const fresh = new SeriesIndex(table.index.labelCount);
-  host.tables.set(name.table, { ...table, index: fresh, base: new SumTable(table.base.valueCount), baseChanged: false, seriesWritten: 0 });
-  for (const other of loaded.names) {
-    const o = readable(other)[0];
-    if ((o?.kind === 'series' || o?.kind === 'base' || o?.kind === 'last') && o.host === name.host && o.table === name.table) state.drops.add(other);
+  if (name.kind === 'last' || !table) return;
+  for (const folded of host.folded.values()) if (folded.table === name.table) giveUp(folded);
+  const base = new SumTable(table.base.valueCount);
+  if (name.kind === 'base') {
+    host.tables.set(key, { ...table, base, baseChanged: true });
+    return;
   }
+  for (const [text] of blobsOf(name.table)) state.drops.add(text);
+  host.tables.set(name.table, abandoned(name.table));
+  host.tables.set(key, { ...table, key, index: new SeriesIndex(table.index.labelCount), base, baseChanged: false, seriesWritten: 0 });
+}
+
+/** What was held in a base that is gone. */
+function giveUp(folded: FoldedLedger): void {
+  folded.lost += folded.held;
+  folded.held = 0n;
+}
+
+/** Stands for a key that must not be used again; of no shape, so that no lineage finds it. */
+function abandoned(key: string): TableState {
+  const index = new SeriesIndex(0);
+  return { key, name: '', shape: -1n, index, base: new SumTable(1), baseChanged: false, seriesWritten: index.size };
 }

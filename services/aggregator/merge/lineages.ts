@@ -9,7 +9,7 @@ import { RowTable } from '../../shared/algebra/row-table.ts';
 import { SeriesIndex } from '../../shared/algebra/series-index.ts';
 import { SumTable } from '../../shared/algebra/sum-table.ts';
 import { type LineageMeta, schemaHash, type TableSchema } from '../../shared/contract/lineage.ts';
-import { finestTier } from '../../shared/contract/checkpoint.ts';
+import { finestTier, newTableKey } from '../../shared/contract/checkpoint.ts';
 import type { CheckedBatch } from '../bus/receive.ts';
 import { emptyFolded, foldAll, lastBlobs, moveLedger } from './fold.ts';
 import type { GenerationState, HostState, LineageState, MergeEffect, MergeState, TableState } from './state.ts';
@@ -39,13 +39,8 @@ export function createTable(key: string, schema: TableSchema): TableState {
 /** The table that these rows belong to: one of the same name and shape, or a new one beside it. */
 function tableFor(host: HostState, schema: TableSchema): TableState {
   const shape = tableShape(schema);
-  let taken = false;
-  for (const table of host.tables.values()) {
-    if (table.name !== schema.name) continue;
-    if (table.shape === shape) return table;
-    if (table.key === schema.name) taken = true;
-  }
-  const key = taken ? `${schema.name}~${shape.toString(16).padStart(16, '0')}` : schema.name;
+  for (const table of host.tables.values()) if (table.name === schema.name && table.shape === shape) return table;
+  const key = newTableKey(schema.name, shape, (k) => host.tables.has(k));
   const table = createTable(key, schema);
   host.tables.set(key, table);
   return table;
