@@ -1,11 +1,10 @@
-/** Checkpoints of a small fleet, made by hand, and the port that reads them: what the query tests ask about. */
+/** Checkpoints of a small fleet, made by hand: what the query tests ask about. */
 import { decodeBlob } from '../../services/query/checkpoint/blobs.ts';
 import { Dictionary } from '../../services/query/checkpoint/dictionary.ts';
 import { joinPartitions, type Fleet, type LoadedPartition } from '../../services/query/checkpoint/fleet.ts';
 import { bucketOf } from '../../services/shared/algebra/histogram.ts';
 import { setBigInt } from '../../services/shared/algebra/limbs.ts';
 import {
-  CheckpointHead,
   formatBlobName,
   HostRecord,
   parseBlobName,
@@ -13,7 +12,6 @@ import {
   type UnknownSpan,
 } from '../../services/shared/contract/checkpoint.ts';
 import {
-  blobDigest,
   encodeLast,
   encodeSeriesPage,
   encodeSeriesValues,
@@ -21,13 +19,6 @@ import {
   type WindowHostValues,
 } from '../../services/shared/contract/checkpoint-codec.ts';
 import type { TableSchema } from '../../services/shared/contract/lineage.ts';
-import { partitionOf } from '../../services/shared/contract/subjects.ts';
-import { MusterError } from '../../services/shared/runtime/errors.ts';
-import type {
-  CheckpointReader,
-  CheckpointView,
-  StoredHead,
-} from '../../services/shared/runtime/ports/checkpoint-store.ts';
 
 const label = (name: string, meaning: string, offset: number) => ({ name, meaning, offset, size: 8 });
 const sizes = { rows: 100, hints: 16, keyWords: 2 };
@@ -235,80 +226,4 @@ export function fleetOf(fills: readonly HostFill[], committedMs = nowMs - 200): 
     })),
   }));
   return joinPartitions(partitions, dictionary);
-}
-
-/** An in-memory store behind the reader's port, with the faults that tests need. */
-export class FakeReader implements CheckpointReader {
-  readonly partitions = new Map<number, { version: bigint; blobs: Map<string, Uint8Array> }>();
-  committedMs = nowMs - 200;
-  away = false;
-  /** Blobs handed out, by name. */
-  fetched: string[] = [];
-  /** Runs before blobs are read: a place to commit in between. */
-  beforeBlobs: (() => void) | undefined;
-  readonly damaged = new Set<string>();
-
-  /** Replaces what the store holds of these hosts, as one commit a partition. */
-  commit(fills: readonly HostFill[]): void {
-    for (const fill of fills) {
-      const partition = partitionOf(fill.host);
-      const known = this.partitions.get(partition) ?? { version: 0n, blobs: new Map<string, Uint8Array>() };
-      this.partitions.set(partition, {
-        version: known.version + 1n,
-        blobs: new Map([...known.blobs, ...blobsOf(fill)]),
-      });
-    }
-  }
-
-  #head(partition: number): StoredHead | undefined {
-    const found = this.partitions.get(partition);
-    if (!found) return undefined;
-    const commitId = `${partition}-${found.version}`;
-    const head = CheckpointHead.encode({
-      formatVersion: 1,
-      version: found.version,
-      commitId,
-      streamIdentity: 's',
-      streamSequence: 1n,
-      committedWallMs: BigInt(this.committedMs),
-    }).finish();
-    return { version: found.version, commitId, head };
-  }
-
-  #check(): void {
-    if (this.away)
-      throw new MusterError('store/unreachable', 'read heads: no answer', { values: { redis: '127.0.0.1:1' } });
-  }
-
-  async heads(partitions: readonly number[]): Promise<Map<number, StoredHead>> {
-    this.#check();
-    return new Map(partitions.flatMap((p) => (this.partitions.has(p) ? [[p, this.#head(p)!] as const] : [])));
-  }
-
-  async view(partition: number): Promise<CheckpointView | undefined> {
-    this.#check();
-    const head = this.#head(partition);
-    if (!head) return undefined;
-    const names = new Map(
-      [...this.partitions.get(partition)!.blobs].map(([name, b]) => [name, { digest: blobDigest(b), bytes: b.length }]),
-    );
-    return { partition, head, names };
-  }
-
-  async blobs(
-    partition: number,
-    version: bigint,
-    names: readonly string[],
-  ): Promise<(Uint8Array | undefined)[] | 'moved'> {
-    this.#check();
-    const before = this.beforeBlobs;
-    this.beforeBlobs = undefined;
-    before?.();
-    const found = this.partitions.get(partition)!;
-    if (found.version !== version) return 'moved';
-    this.fetched.push(...names);
-    return names.map((n) => (this.damaged.has(n) ? undefined : found.blobs.get(n)));
-  }
-
-  async close(): Promise<void> {}
 }

@@ -5,7 +5,8 @@ import { BlobCache } from '../../services/query/checkpoint/blob-cache.ts';
 import { FleetReader, fleetReaderLimits } from '../../services/query/fleet-reader.ts';
 import { Rejected } from '../../services/query/answer/rejection.ts';
 import { formatBlobName } from '../../services/shared/contract/checkpoint.ts';
-import { FakeReader, nowMs, syscalls, type HostFill } from './checkpoints.ts';
+import { nowMs, syscalls, type HostFill } from './checkpoints.ts';
+import { FakeReader } from './fake-reader.ts';
 
 const host = (name: string, value: bigint): HostFill => ({
   host: name,

@@ -5,7 +5,8 @@ import { FleetReader } from '../../services/query/fleet-reader.ts';
 import { Query } from '../../services/query/query.ts';
 import { statusOf } from '../../services/query/status.ts';
 import { connectQuery, type QueryClient } from '../../services/shared/adapters/grpc-client.ts';
-import { FakeReader, nowMs } from './checkpoints.ts';
+import { FakeReader } from './fake-reader.ts';
+import { nowMs } from './checkpoints.ts';
 
 export interface Rig {
   readonly port: FakeReader;

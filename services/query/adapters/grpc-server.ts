@@ -2,7 +2,7 @@
  * Serves the query methods, health and reflection with limits on everything a caller could exhaust. `answer` is the
  * core behind it: it gets the signal that the caller has gone or the deadline has passed.
  */
-import { rmSync } from 'node:fs';
+import { lstatSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
 import {
   logVerbosity,
@@ -154,30 +154,22 @@ function toStatus(status: RpcStatus) {
 
 /** Binds one address; a Unix socket that a crash left behind is replaced. */
 async function bind(server: Server, address: string): Promise<string> {
-  try {
-    return await bindOnce(server, address);
-  } catch (cause) {
-    const taken = /EADDRINUSE/.test(cause instanceof Error ? cause.message : '');
-    const path = address.startsWith('unix:') ? address.slice('unix:'.length) : undefined;
-    if (taken && path !== undefined && !(await answers(path))) {
-      rmSync(path, { force: true });
-      return await bindOnce(server, address);
-    }
-    if (taken) throw new MusterError('config/address-in-use', `listen on ${address}: the address is in use`, { cause });
-    throw new MusterError('config/invalid', `listen on ${address}: not possible`, {
-      cause,
-      remedy: 'choose another --listen address',
-    });
+  const path = address.startsWith('unix:') ? address.slice('unix:'.length) : undefined;
+  if (path !== undefined && lstatSync(path, { throwIfNoEntry: false })?.isSocket() && !(await answers(path))) {
+    rmSync(path, { force: true });
   }
-}
-
-const bindOnce = (server: Server, address: string): Promise<string> =>
-  new Promise((resolve, reject) => {
-    server.bindAsync(address, ServerCredentials.createInsecure(), (error, port) => {
-      if (error) reject(error);
-      else resolve(address.startsWith('unix:') ? address : address.replace(/:\d+$/, `:${port}`));
+  return new Promise((resolve, reject) => {
+    server.bindAsync(address, ServerCredentials.createInsecure(), (cause, port) => {
+      if (!cause) resolve(path === undefined ? address.replace(/:\d+$/, `:${port}`) : address);
+      else if (/EADDRINUSE/.test(cause.message)) {
+        reject(new MusterError('config/address-in-use', `listen on ${address}: the address is in use`, { cause }));
+      } else {
+        const remedy = 'choose another --listen address';
+        reject(new MusterError('config/invalid', `listen on ${address}: not possible`, { cause, remedy }));
+      }
     });
   });
+}
 
 /** True when somebody accepts connections on a Unix socket. */
 const answers = (path: string): Promise<boolean> =>
