@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { hostname, machine, release } from 'node:os';
 import process from 'node:process';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { boottimeNs, wallNs } from '../shared/adapters/libc.ts';
 import { createPinnedTables } from '../shared/adapters/libbpf-pinned-tables.ts';
 import { createNatsAgentBus } from '../shared/adapters/nats-agent-bus.ts';
@@ -19,6 +20,7 @@ import { describePrivileges, dropPrivileges, readPrivileges } from './adapters/p
 
 /** Longest time for the last read to be confirmed. */
 const stopBoundMs = 5000;
+const firstConnectionMs = 2000;
 
 async function main(): Promise<void> {
   const settings = agentSettings(hostname());
@@ -39,6 +41,8 @@ async function main(): Promise<void> {
   if (capabilities !== 'none') log.warn({ capabilities }, 'this process could run with less');
 
   const bus = createNatsAgentBus({ address: values.nats, name: `muster-agent ${values.host}`, log });
+  // A first read that cannot be published yet gains nothing; a bus that stays away holds up nothing else.
+  await Promise.race([bus.ready.catch(() => undefined), sleep(firstConnectionMs)]);
   const core = createAgent({
     host: values.host,
     hostLabels: values.label,

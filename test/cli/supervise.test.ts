@@ -23,7 +23,8 @@ function instance(from = plans) {
     /** Begins and makes every role ready; answers the effects of the last step. */
     bringUp(nowMs = 0): SuperviseEffect[] {
       let effects = supervise(state, { kind: 'begin' }, nowMs);
-      for (const role of roleNames) effects = supervise(state, { kind: 'ready', role }, nowMs);
+      for (const role of ['nats', 'redis', 'keeper'] as const) effects = supervise(state, { kind: 'ready', role }, nowMs);
+      for (const role of ['query', 'aggregator', 'agent'] as const) effects = supervise(state, { kind: 'ready', role }, nowMs);
       return effects;
     },
   };
@@ -40,7 +41,8 @@ describe('start', () => {
     assert.deepEqual(spawned(up.send({ kind: 'begin' }, 0)), ['nats', 'redis', 'keeper']);
     assert.deepEqual(spawned(up.send({ kind: 'ready', role: 'redis' }, 1)), ['query']);
     assert.deepEqual(spawned(up.send({ kind: 'ready', role: 'nats' }, 2)), ['aggregator']);
-    assert.deepEqual(spawned(up.send({ kind: 'ready', role: 'keeper' }, 3)), ['agent']);
+    assert.deepEqual(spawned(up.send({ kind: 'ready', role: 'keeper' }, 3)), []);
+    assert.deepEqual(spawned(up.send({ kind: 'ready', role: 'aggregator' }, 4)), ['agent']);
   });
 
   test('given servers are neither started nor waited for', () => {

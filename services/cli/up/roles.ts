@@ -14,8 +14,8 @@ const plans: Readonly<Record<RoleName, RolePlan>> = {
   nats: { name: 'nats', needs: [], stopMs: 10_000 },
   redis: { name: 'redis', needs: [], stopMs: 10_000 },
   keeper: { name: 'keeper', needs: [], stopMs: 10_000 },
-  // The final read, its publication and the confirmation.
-  agent: { name: 'agent', needs: ['nats', 'keeper'], stopMs: 10_000 },
+  // The aggregator makes the stream. To stop: the final read, its publication and the confirmation.
+  agent: { name: 'agent', needs: ['nats', 'keeper', 'aggregator'], stopMs: 10_000 },
   // Drains what is in the stream and writes the final checkpoint.
   aggregator: { name: 'aggregator', needs: ['nats', 'redis'], stopMs: 15_000 },
   query: { name: 'query', needs: ['redis'], stopMs: 5_000 },
