@@ -50,7 +50,11 @@ function loadPlain(name: string, program: string): BpfObject {
 function loadSyscalls(): BpfObject {
   const bytes = builtProbe('syscalls');
   const wanted = want('syscalls', readObject(bytes), possibleCpus(), resolveScope(undefined), new Map());
-  const object = BpfObject.open(bytes, 'syscalls', wanted.programs.map((p) => p.name));
+  const object = BpfObject.open(
+    bytes,
+    'syscalls',
+    wanted.programs.map((p) => p.name),
+  );
   for (const [map, rows] of wanted.mapRows) object.setRows(map, rows);
   object.setInitialValue(constantsMap, wanted.constants);
   object.setInitialValue(controlMap, wanted.control);
@@ -72,7 +76,18 @@ const programs = [
 /** ns per call, of the fastest round. */
 async function turn(keys: number): Promise<number> {
   const cpu = cpus().length - 1;
-  const { ns } = await generate(['--pin', cpu, '--call', 'number', '--keys', keys, '--calls', callsPerRound, '--rounds', roundsPerTurn]);
+  const { ns } = await generate([
+    '--pin',
+    cpu,
+    '--call',
+    'number',
+    '--keys',
+    keys,
+    '--calls',
+    callsPerRound,
+    '--rounds',
+    roundsPerTurn,
+  ]);
   // The first round inserts the keys.
   return Math.min(...ns.slice(1)) / callsPerRound;
 }
@@ -96,7 +111,11 @@ export async function kernelCost(options: KernelCostOptions = {}): Promise<Figur
     }
   }
   return all.flatMap((keys): Figure[] => {
-    const [empty, leanest, ours] = programs.map(({ name }) => times.get(`${name} ${keys}`)!) as [number[], number[], number[]];
+    const [empty, leanest, ours] = programs.map(({ name }) => times.get(`${name} ${keys}`)!) as [
+      number[],
+      number[],
+      number[],
+    ];
     const net = (of: readonly number[]): number => median(of.map((ns, i) => ns - empty[i]!));
     const aim = aims[keys];
     return [

@@ -14,7 +14,9 @@ function compile(source: string): Buffer {
   const directory = mkdtempSync(join(tmpdir(), 'muster-probe-'));
   try {
     const object = join(directory, 'probe.bpf.o');
-    execFileSync(join(checkout, 'deploy/build-bpf.sh'), [join(import.meta.dirname, source), object], { stdio: 'inherit' });
+    execFileSync(join(checkout, 'deploy/build-bpf.sh'), [join(import.meta.dirname, source), object], {
+      stdio: 'inherit',
+    });
     return readFileSync(object);
   } finally {
     rmSync(directory, { recursive: true });
@@ -26,7 +28,18 @@ test('the kernel puts values near every power of two into the buckets that user 
   const { directory, scope } = ownCgroup(t);
   const probe = loadProbe(t, 'buckets', { scope }, compile('probes/buckets.bpf.c'));
   const rounds = 3n;
-  await generate(['--call', 'number', '--first', 5000, '--keys', 512, '--calls', 512 * Number(rounds), '--cgroup', directory]);
+  await generate([
+    '--call',
+    'number',
+    '--first',
+    5000,
+    '--keys',
+    512,
+    '--calls',
+    512 * Number(rounds),
+    '--cgroup',
+    directory,
+  ]);
   const contents = probe.read();
   let observed = 0n;
   for (const { key, values } of contents.rows) {
@@ -50,8 +63,16 @@ test('a second table of the object counts amounts under its own labels', async (
     [schema.name, schema.kind, schema.unit, schema.help, schema.rows],
     ['parities', 'counter', 'bytes', 'bytes: even and odd', 4],
   );
-  assert.deepEqual(schema.labels, [{ name: 'kind', meaning: 'enum', offset: 0, size: 4, names: { 0: 'EVEN', 1: 'ODD' } }]);
+  assert.deepEqual(schema.labels, [
+    { name: 'kind', meaning: 'enum', offset: 0, size: 4, names: { 0: 'EVEN', 1: 'ODD' } },
+  ]);
   const contents = probe.read(undefined, 1);
-  assert.deepEqual(contents.rows.map((r) => [r.key[0], r.values[0]]), [[0n, 50_000n], [1n, 50_000n]]);
+  assert.deepEqual(
+    contents.rows.map((r) => [r.key[0], r.values[0]]),
+    [
+      [0n, 50_000n],
+      [1n, 50_000n],
+    ],
+  );
   assert.equal(contents.seen, 100_000n);
 });

@@ -19,7 +19,11 @@ function countOf(c: Contents, syscall: bigint, comm: string): bigint {
 
 const balanced = (c: Contents): void => {
   assert.equal(total(c), c.seen, 'seen = rows + overflow');
-  assert.equal(c.overflow[0], c.failed.reduce((a, b) => a + b, 0n), 'each event without a row has a reason');
+  assert.equal(
+    c.overflow[0],
+    c.failed.reduce((a, b) => a + b, 0n),
+    'each event without a row has a reason',
+  );
 };
 
 test('two threads of one name are counted exactly, and nothing outside the scope is', async (t) => {
@@ -27,7 +31,16 @@ test('two threads of one name are counted exactly, and nothing outside the scope
   const { directory, scope } = ownCgroup(t);
   const probe = loadProbe(t, 'syscalls', { scope });
   const outside = await Generator.start(['--calls', 1000, '--comm', 'outside']);
-  const inside = await Generator.start(['--threads', 2, '--calls', 100_000, '--comm', 'counted', '--cgroup', directory]);
+  const inside = await Generator.start([
+    '--threads',
+    2,
+    '--calls',
+    100_000,
+    '--comm',
+    'counted',
+    '--cgroup',
+    directory,
+  ]);
   await outside.run();
   await inside.run();
   const contents = probe.read();
@@ -70,7 +83,9 @@ test('threads that share a CPU and yield to each other keep their counts apart',
   const probe = loadProbe(t, 'syscalls', { scope });
   const names = ['yield-a', 'yield-b', 'yield-c', 'yield-d'];
   const running = await Promise.all(
-    names.map((comm) => Generator.start(['--call', 'yield', '--calls', 20_000, '--comm', comm, '--pin', 0, '--cgroup', directory])),
+    names.map((comm) =>
+      Generator.start(['--call', 'yield', '--calls', 20_000, '--comm', comm, '--pin', 0, '--cgroup', directory]),
+    ),
   );
   await Promise.all(running.map((g) => g.run()));
   const contents = probe.read();
@@ -100,8 +115,25 @@ test('two CPUs that bring the same keys at once waste rows at most', async (t) =
   const probe = loadProbe(t, 'syscalls', { scope });
   const rounds = 5;
   const keys = 2000;
-  await generate(['--threads', 2, '--pin', 0, '--spread', '--call', 'number', '--keys', keys, '--calls', keys, '--rounds', rounds,
-    '--comm', 'race', '--cgroup', directory]);
+  await generate([
+    '--threads',
+    2,
+    '--pin',
+    0,
+    '--spread',
+    '--call',
+    'number',
+    '--keys',
+    keys,
+    '--calls',
+    keys,
+    '--rounds',
+    rounds,
+    '--comm',
+    'race',
+    '--cgroup',
+    directory,
+  ]);
   const contents = probe.read();
   const byKey = new Map<string, bigint>();
   const counted = new Set<string>();
@@ -112,7 +144,8 @@ test('two CPUs that bring the same keys at once waste rows at most', async (t) =
     byKey.set(key, (byKey.get(key) ?? 0n) + row.values[0]!);
   }
   const [low, high] = commWords('race');
-  for (let i = 0; i < keys; i++) assert.equal(byKey.get([BigInt(number.first + i), low, high].join()), BigInt(2 * rounds));
+  for (let i = 0; i < keys; i++)
+    assert.equal(byKey.get([BigInt(number.first + i), low, high].join()), BigInt(2 * rounds));
   t.diagnostic(`${contents.rows.length - byKey.size} rows wasted`);
   balanced(contents);
 });

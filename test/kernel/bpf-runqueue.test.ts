@@ -20,7 +20,10 @@ function counted(probe: LoadedProbe, comm: string): Waits {
     if (key[0] !== low || key[1] !== high) continue;
     const [count, sum] = values as [bigint, bigint];
     const bucket = Number(key[2]);
-    assert.ok(sum >= count * bucketLower(bucket) && sum <= count * bucketUpper(bucket), `bucket ${bucket}: ${count} with sum ${sum}`);
+    assert.ok(
+      sum >= count * bucketLower(bucket) && sum <= count * bucketUpper(bucket),
+      `bucket ${bucket}: ${count} with sum ${sum}`,
+    );
     waits.count += count;
     waits.sumNs += sum;
   }
@@ -47,7 +50,11 @@ function expectEqual(ours: Waits, kernels: Waits): void {
   const hidden = kernels.count - ours.count;
   assert.ok(hidden >= 0n && hidden * 50n <= kernels.count, `${hidden} of ${kernels.count} waits are missing`);
   if (hidden === 0n) assert.equal(ours.sumNs, kernels.sumNs);
-  else assert.ok(ours.sumNs <= kernels.sumNs && (kernels.sumNs - ours.sumNs) * 100n <= kernels.sumNs, 'the sums agree to 1 %');
+  else
+    assert.ok(
+      ours.sumNs <= kernels.sumNs && (kernels.sumNs - ours.sumNs) * 100n <= kernels.sumNs,
+      'the sums agree to 1 %',
+    );
 }
 
 const cases = [
@@ -81,5 +88,7 @@ for (const { name, comm, args } of cases) {
 
 /** The threads that do the calls: all but the first, which is the process's own. */
 function readTids(pid: number): number[] {
-  return readdirSync(`/proc/${pid}/task`).map(Number).filter((tid) => tid !== pid);
+  return readdirSync(`/proc/${pid}/task`)
+    .map(Number)
+    .filter((tid) => tid !== pid);
 }

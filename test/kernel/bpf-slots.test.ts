@@ -15,8 +15,23 @@ test('twenty generations under two counting CPUs hold every event once, each und
   const pins = createPinnedTables(dirname(dirname(probe.directory)));
   const keys = 500;
   const calls = 750_000;
-  const generator = await Generator.start(['--threads', 2, '--pin', 0, '--spread', '--call', 'number', '--keys', keys,
-    '--calls', calls, '--comm', 'slots', '--cgroup', directory]);
+  const generator = await Generator.start([
+    '--threads',
+    2,
+    '--pin',
+    0,
+    '--spread',
+    '--call',
+    'number',
+    '--keys',
+    keys,
+    '--calls',
+    calls,
+    '--comm',
+    'slots',
+    '--cgroup',
+    directory,
+  ]);
   const counted = new Map<bigint, bigint>();
   const [low, high] = commWords('slots');
   const fold = (contents: Contents): void => {
@@ -33,7 +48,9 @@ test('twenty generations under two counting CPUs hold every event once, each und
   let generations = 0;
   while (running || generations < 20) {
     const { slot, generation } = decodeControl(probe.lineage.readControl())!;
-    probe.lineage.writeControl(encodeControl({ slot: slot === 0 ? 1 : 0, state: 'sealing', generation: generation + 1n }));
+    probe.lineage.writeControl(
+      encodeControl({ slot: slot === 0 ? 1 : 0, state: 'sealing', generation: generation + 1n }),
+    );
     await pins.gracePeriod();
     fold(probe.read(slot));
     probe.lineage.clearSlot(0, slot);
@@ -44,5 +61,6 @@ test('twenty generations under two counting CPUs hold every event once, each und
   fold(probe.read());
   await generator.end();
   t.diagnostic(`${generations} generations`);
-  for (let i = 0; i < keys; i++) assert.equal(counted.get(BigInt(1000 + i)), BigInt((2 * calls) / keys), `key ${1000 + i}`);
+  for (let i = 0; i < keys; i++)
+    assert.equal(counted.get(BigInt(1000 + i)), BigInt((2 * calls) / keys), `key ${1000 + i}`);
 });

@@ -80,15 +80,21 @@ export class LoadedProbe {
     const { rowsIssued } = image;
     const schema = this.meta.tables[table]!;
     const words = 1 + schema.keyWords;
-    const keys = rowsIssued > 0 ? new BigUint64Array(this.lineage.readKeys(table, slot, 1, rowsIssued).buffer) : new BigUint64Array();
+    const keys =
+      rowsIssued > 0
+        ? new BigUint64Array(this.lineage.readKeys(table, slot, 1, rowsIssued).buffer)
+        : new BigUint64Array();
     const values = sumOverCpus(image, this.meta.cpus, schema);
     const ledger = sumLedger(image, this.meta.cpus);
-    const rows = values.slice(1).map((v, i) => ({ row: i + 1, key: keys.slice(i * words + 1, (i + 1) * words), values: v }));
+    const rows = values
+      .slice(1)
+      .map((v, i) => ({ row: i + 1, key: keys.slice(i * words + 1, (i + 1) * words), values: v }));
     return { rows, overflow: values[0]!, seen: ledger[0]!, failed: ledger.slice(1), rowsIssued };
   }
 }
 
-const u64 = (limbs: Uint32Array, index: number): bigint => BigInt(limbs[index * 2]!) | (BigInt(limbs[index * 2 + 1]!) << 32n);
+const u64 = (limbs: Uint32Array, index: number): bigint =>
+  BigInt(limbs[index * 2]!) | (BigInt(limbs[index * 2 + 1]!) << 32n);
 
 function sumOverCpus(image: TableImage, cpus: number, schema: TableSchema): bigint[][] {
   const stride = image.rowsIssued + 1;
@@ -116,7 +122,12 @@ export interface LoadOptions {
 }
 
 /** Loads a probe for the length of the test: a built one, or the object given. */
-export function loadProbe(t: TestContext, name: string, options: LoadOptions = {}, bytes = builtProbe(name)): LoadedProbe {
+export function loadProbe(
+  t: TestContext,
+  name: string,
+  options: LoadOptions = {},
+  bytes = builtProbe(name),
+): LoadedProbe {
   const root = PinRoot.acquire(`/sys/fs/bpf/${ownName()}`, 0);
   t.after(() => {
     root.removeAll();

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * How an event finds its row and raises it: the hint, checked against the row's own key; behind it the hash; behind
+ * that a new row. Functions over the maps of one slot; muster.bpf.h declares the maps. Invariants: a row's key is
+ * written before the row can be found, and never again; no return code is ignored; what finds no row is counted in
+ * row 0, with the reason in the ledger.
+ */
+#ifndef MUSTER_ROW_H
+#define MUSTER_ROW_H
+
+/* Failed attributions by class; the events themselves are in row 0. */
+enum muster_failure { MUSTER_FULL = 0, MUSTER_NO_MEMORY = 1, MUSTER_BUSY = 2, MUSTER_OTHER = 3 };
+
+/* One CPU's account, a cache line of its own; in the unit of the table's first value. */
+struct muster_ledger {
+	__u64 seen;
+	__u64 failed[4];
+	__u64 pad[3];
+};
+
+/* A key is read and compared as words, whatever its members are. */
+typedef __u64 __attribute__((may_alias)) muster_word;
+
+enum muster_writers { MUSTER_ATOMIC = 0, MUSTER_SOLE = 1 };
+
+static __always_inline void muster_raise(__u64 *value, __u64 n, const int writers)
+{
+	if (writers == MUSTER_SOLE)
+		*value += n;
+	else
+		__sync_fetch_and_add(value, n);
+}
+
+/*
+ * Hash of a key: sum of word[i] × K^(i+1) mod 2^64, K odd; a ready key carries it, made odd, as its mark. A key of
+ * which only some words have been written yet therefore matches no other key, in whatever order a CPU sees the words.
+ * Also in services/shared/contract/key-mark.ts.
+ */
+#define MUSTER_K 0x9e3779b97f4a7c15ULL
+
+static __always_inline __u64 muster_mark(const muster_word *key, const unsigned int words)
+{
+	__u64 hash = 0, factor = MUSTER_K;
+
+#pragma unroll
+	for (unsigned int i = 0; i < words; i++, factor *= MUSTER_K)
+		hash += key[i] * factor;
+	return hash | 1;
+}
+
+/* The product's best bits are its highest: a key's last byte moves no others. This brings them down to be masked. */
+static __always_inline __u32 muster_hint_of(__u64 mark)
+{
+	return __builtin_bswap64(mark);
+}
+
+/* The hint's row if it is this key's, else 0. Hints may be stale or torn: only a ready, equal key counts. */
+static __always_inline __u32 muster_hinted(void *keys, __u32 row, const muster_word *key, const unsigned int words,
+					   __u64 mark)
+{
+	const muster_word *known;
+
+	/* Entry 0 holds no key but the number of rows issued. */
+	if (!row)
+		return 0;
+	known = bpf_map_lookup_elem(keys, &row);
+	if (!known || *(const volatile __u64 *)known != mark)
+		return 0;
+#pragma unroll
+	for (unsigned int i = 0; i < words; i++)
+		if (known[1 + i] != key[i])
+			return 0;
+	return row;
+}
+
+static __always_inline __u32 muster_failed(struct muster_ledger *ledger, enum muster_failure class, __u64 n)
+{
+	__sync_fetch_and_add(&ledger->failed[class], n);
+	return 0;
+}
+
+/* The key's row by the hash, a new one if it has none yet; 0, and the reason in the ledger, if there can be none. */
+static __always_inline __u32 muster_find(void *ids, void *keys, __u32 rows, const muster_word *key,
+					 const unsigned int words, __u64 mark, __u32 *hint,
+					 struct muster_ledger *ledger, __u64 n)
+{
+	__u32 zero = 0, row;
+	__u32 *found = bpf_map_lookup_elem(ids, key);
+	muster_word *issued, *fresh;
+	long error;
+
+	if (found)
+		goto known;
+	issued = bpf_map_lookup_elem(keys, &zero);
+	if (!issued)
+		return muster_failed(ledger, MUSTER_OTHER, n);
+	/* Read before adding: a full table must not count on until the number wraps and issues a live row again. */
+	if (*(volatile __u64 *)issued >= rows)
+		return muster_failed(ledger, MUSTER_FULL, n);
+	row = __sync_fetch_and_add((__u64 *)issued, 1) + 1;
+	if (row > rows) /* CPUs that passed the line above together */
+		return muster_failed(ledger, MUSTER_FULL, n);
+	fresh = bpf_map_lookup_elem(keys, &row);
+	if (!fresh)
+		return muster_failed(ledger, MUSTER_OTHER, n);
+#pragma unroll
+	for (unsigned int i = 0; i < words; i++)
+		fresh[1 + i] = key[i];
+	/* The exchange is a full barrier: words, then mark, then (below) the row can be found. */
+	if (__sync_lock_test_and_set((__u64 *)fresh, mark))
+		return muster_failed(ledger, MUSTER_OTHER, n); /* the slot was not empty: no one's row */
+	error = bpf_map_update_elem(ids, key, &row, BPF_NOEXIST);
+	if (!error) {
+		*hint = row;
+		return row;
+	}
+	switch (error) {
+	case -17: /* EEXIST: another CPU was first; the row issued here is wasted, and nothing else */
+		found = bpf_map_lookup_elem(ids, key);
+		if (found)
+			goto known;
+		return muster_failed(ledger, MUSTER_OTHER, n);
+	case -7: /* E2BIG */
+		return muster_failed(ledger, MUSTER_FULL, n);
+	case -12: /* ENOMEM */
+		return muster_failed(ledger, MUSTER_NO_MEMORY, n);
+	case -16: /* EBUSY */
+		return muster_failed(ledger, MUSTER_BUSY, n);
+	default:
+		return muster_failed(ledger, MUSTER_OTHER, n);
+	}
+known:
+	row = *found;
+	if (!row || row > rows) /* never written by a program; user space can */
+		return muster_failed(ledger, MUSTER_OTHER, n);
+	*hint = row;
+	return row;
+}
+
+/*
+ * Log-linear buckets, 8 per octave: services/shared/algebra/histogram.ts. A value keeps its four highest bits; the
+ * bucket is those plus 8 for each bit dropped. How many to drop, without a branch (a loop or a tree of them multiplies
+ * the verifier's paths): fill all bits below the highest, multiply, and the product's top six bits differ for each of
+ * the 64 results.
+ */
+#define MUSTER_FILLED_FACTOR 0x03f7091794c6d59dULL
+static const __u8 muster_bits_dropped[64] = {
+	0, 12, 0, 13, 20, 38, 0, 17, 14, 29, 21, 34, 39, 53, 0, 58,
+	18, 15, 32, 30, 46, 48, 22, 35, 50, 43, 40, 8, 54, 24, 1, 59,
+	11, 19, 37, 16, 28, 33, 52, 57, 31, 45, 47, 49, 42, 7, 23, 10,
+	36, 27, 51, 56, 44, 41, 6, 9, 26, 55, 5, 25, 4, 3, 2, 60,
+};
+
+static __always_inline __u64 muster_bucket(__u64 value)
+{
+	__u64 filled = value, dropped;
+
+	filled |= filled >> 1;
+	filled |= filled >> 2;
+	filled |= filled >> 4;
+	filled |= filled >> 8;
+	filled |= filled >> 16;
+	filled |= filled >> 32;
+	dropped = muster_bits_dropped[(filled * MUSTER_FILLED_FACTOR) >> 58] & 63;
+	return dropped * 8 + (value >> dropped);
+}
+
+#endif

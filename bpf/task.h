@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The current task, its name, and whether it is to be counted. */
+#ifndef MUSTER_TASK_H
+#define MUSTER_TASK_H
+
+#include "kernel.h"
+#include "row.h"
+
+/* What to count: the subtree of the cgroup v2 directory with this inode number at this depth; depth 0: everything. */
+const volatile __u64 muster_scope_id = 0;
+const volatile __u32 muster_scope_level = 0;
+
+/* A task's name, as two words of text, zero-padded. */
+struct muster_comm {
+	__u64 word[2];
+};
+
+/* The task that runs now. Its members are read like any struct's, without a helper call each. */
+static __always_inline const struct task_struct___muster *muster_task(void)
+{
+	return (const void *)bpf_get_current_task_btf();
+}
+
+/*
+ * A task's name as it is now. Two loads, against a helper call and a copy (30 ns). Names are padded with zeros by the
+ * kernel; one that another thread changes in this instant may be read half old, half new.
+ */
+static __always_inline struct muster_comm muster_comm_of(const struct task_struct___muster *task)
+{
+	const muster_word *text = (const void *)&task->comm;
+
+	return (struct muster_comm){ { text[0], text[1] } };
+}
+
+static __always_inline struct muster_comm muster_comm(void)
+{
+	return muster_comm_of(muster_task());
+}
+
+/* True if the task belongs to the scope; where the scope is the whole host the verifier removes all of it. */
+static __always_inline int muster_in_scope(const struct task_struct___muster *task)
+{
+	const struct cgroup___muster *group, *ancestor;
+	__u64 id;
+
+	if (muster_scope_level == 0)
+		return 1;
+	group = task->cgroups->dfl_cgrp;
+	if (group->level < (int)muster_scope_level)
+		return 0;
+	/* ancestors is of open length, which the verifier lets no program index: read on by helper. */
+	if (bpf_probe_read_kernel(&ancestor, sizeof(ancestor), &group->ancestors[muster_scope_level]) ||
+	    BPF_CORE_READ_INTO(&id, ancestor, kn, id))
+		return 0;
+	return id == muster_scope_id;
+}
+
+#endif
