@@ -18,7 +18,7 @@ const settleUs = 30_000_000;
 const storeFaults: ReadonlySet<FaultKind> = new Set(['store rolled back', 'store flushed', 'checkpoint flipped']);
 const dateFaults: ReadonlySet<FaultKind> = new Set([...storeFaults, 'host clock stepped', 'aggregator clock stepped']);
 /** Said on purpose where a fault caused it. */
-const expectedAlarm = /the newest checkpoint is damaged/;
+const expectedAlarm = /the newest checkpoint is damaged|damaged beyond its predecessor/;
 
 export function runPlan(plan: Plan, trace?: (line: string) => void): RunResult {
   const world = new World(plan, trace);

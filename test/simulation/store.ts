@@ -48,9 +48,10 @@ export class SimStore {
     const stored = this.partitions.get(partition);
     if (!stored) return undefined;
     const { current, previous } = stored;
-    const intact = [...current.blobs].every(([name, b]) => !wanted(name) || sound(b));
-    if (intact || !previous) return loaded(current, false, wanted);
-    // The damaged one is given up: what is loaded is again the newest.
+    // A blob that the newest commit did not write is there once: both checkpoints have the same damage.
+    const undo = [...current.blobs].some(([name, b]) => wanted(name) && !sound(b) && previous?.blobs.get(name) !== b);
+    if (!undo || !previous) return loaded(current, false, wanted);
+    // The damaged commit is undone: what is loaded is again the newest.
     this.partitions.set(partition, { current: previous, previous: undefined });
     return loaded(previous, true, wanted);
   }
@@ -92,8 +93,9 @@ export class SimStore {
     const blob = stored.current.blobs.get(name)!;
     const bytes = blob.bytes.slice();
     bytes[pick(bytes.length)]! ^= 1 << pick(8);
-    const blobs = new Map(stored.current.blobs).set(name, { bytes, digest: blob.digest });
-    this.partitions.set(partition, { ...stored, current: { head: stored.current.head, blobs } });
+    const flip = { bytes, digest: blob.digest };
+    const flipIn = (s: Stored): Stored => (s.blobs.get(name) === blob ? { ...s, blobs: new Map(s.blobs).set(name, flip) } : s);
+    this.partitions.set(partition, { current: flipIn(stored.current), previous: stored.previous && flipIn(stored.previous) });
     return name;
   }
 

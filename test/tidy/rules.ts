@@ -261,7 +261,7 @@ export function checkText(s: Source): Violation[] {
     if (machine.test(line)) bad(i + 1, 'machine', `a path of one machine: ${machine.exec(line)![0]}`);
     if (registry.test(line)) bad(i + 1, 'machine', `a registry's address: ${registry.exec(line)![0]}`);
     if (name === 'package-lock.json' && /^\s*"resolved":/.test(line)) bad(i + 1, 'machine', 'resolved names a registry: drop it from the lock file');
-    if (/\b(?:TODO|FIXME|XXX)\b/.test(line) && /^(services|bpf|deploy|proto|docs)\//.test(s.path)) bad(i + 1, 'unfinished', 'finish it, or say in the documents what is not covered');
+    if (/(?:\/\/|\/\*|\*|#|<!--) ?(?:TODO|FIXME|XXX)\b/.test(line) && /^(services|bpf|deploy|proto|docs)\//.test(s.path)) bad(i + 1, 'unfinished', 'finish it, or say in the documents what is not covered');
   });
   return found;
 }

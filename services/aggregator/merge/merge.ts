@@ -136,7 +136,9 @@ function mergeRows(state: MergeState, host: HostState, lineage: LineageState, ch
     const count = columns.rowCount > 0 || seenRise > 0n || skipped > 0n;
     const target = history || !count ? undefined : windowPart(state, { key, valueCount: schema.valueCount, size: table.index.size }, host.host, span, nowMs);
     // A row that a lineage with undated history shows for the first time in a keyframe may carry some of that history.
-    const undated = lineage.historyBoottimeNs > 0n && batch.keyframe && fresh.size > 0;
+    // The overflow row is never defined by a batch: it is new as long as it holds nothing.
+    const undated = lineage.historyBoottimeNs > 0n && batch.keyframe;
+    if (undated && own.rows.overflow() === 0n) fresh.add(0);
     const unknown = own.rows.join(columns, target?.part.sums, undated ? (row) => !fresh.has(row) : undefined);
     state.rowsMerged += columns.rowCount;
     if (unknown >= 0) askResync(host, `row ${unknown} of ${block.table} is unknown`, lineage.uuid, nowMs, effects);

@@ -32,6 +32,16 @@ export type BlobName =
   | { readonly kind: 'window'; readonly tier: string; readonly startMs: number; readonly table: string; readonly part: number }
   | { readonly kind: 'quarantine' };
 
+/**
+ * Key of a table new to a host: its name, or name~hash where the name stands for other labels, or for series numbers
+ * whose labels were lost: windows keep their increments by number, and no number may ever get a second meaning.
+ */
+export function newTableKey(name: string, shape: bigint, taken: (key: string) => boolean): string {
+  let key = name;
+  for (let n = shape; taken(key); n = BigInt.asUintN(64, n + 1n)) key = `${name}~${n.toString(16).padStart(16, '0')}`;
+  return key;
+}
+
 const e = encodeURIComponent;
 
 export function formatBlobName(n: BlobName): string {
