@@ -207,15 +207,17 @@ function repair(state: MergeState, name: BlobName, loaded: LoadedCheckpoint, eff
     // What a keyframe brings back was counted before, in windows long past.
     if (l.readBoottimeNs > l.historyBoottimeNs) l.historyBoottimeNs = l.readBoottimeNs;
     host.unknown.push({ startWallNs: l.createdWallNs, endWallNs: l.readWallNs, reason: 'store-damaged', probe: l.probe });
-    if (name.kind === 'last') continue;
+    if (name.kind === 'last') {
+      // Its overflow is new again too, and waits for a keyframe to say so.
+      if (name.page === 0) rowsOf(state, name)?.forgetOverflow();
+      continue;
+    }
     giveUp(l.folded[position]!);
     if (name.kind === 'base') continue;
     l.tables[position] = { ...l.tables[position]!, key };
     for (const g of l.open) {
       const t = g.tables[position]!;
-      const rows = new RowTable(t.rows.valueCount);
-      rows.define(0, 0);
-      g.tables[position] = { ...t, rows };
+      g.tables[position] = { ...t, rows: new RowTable(t.rows.valueCount) };
     }
   }
   if (name.kind === 'last' || !table) return;

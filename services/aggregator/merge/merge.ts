@@ -131,12 +131,13 @@ function mergeRows(state: MergeState, host: HostState, lineage: LineageState, ch
     const own = generation.tables[position]!;
     const columns = checked.blocks[i]!;
     const fresh = define(own.rows, table.index, columns);
+    // No batch defines the overflow row: it is known from the start, but for what a damaged checkpoint forgot.
+    if (batch.keyframe && own.rows.define(0, 0)) fresh.add(0);
     const seen = block.ledger?.seen ?? 0n;
     const seenRise = seen > own.seen ? seen - own.seen : 0n;
     const count = columns.rowCount > 0 || seenRise > 0n || skipped > 0n;
     const target = history || !count ? undefined : windowPart(state, { key, valueCount: schema.valueCount, size: table.index.size }, host.host, span, nowMs);
     // A row that a lineage with undated history shows for the first time in a keyframe may carry some of that history.
-    // The overflow row is never defined by a batch: it is new as long as it holds nothing.
     const undated = lineage.historyBoottimeNs > 0n && batch.keyframe;
     if (undated && own.rows.overflow() === 0n) fresh.add(0);
     const unknown = own.rows.join(columns, target?.part.sums, undated ? (row) => !fresh.has(row) : undefined);

@@ -87,6 +87,11 @@ export class RowTable {
     return this.rows === 0 ? 0n : (BigInt(this.last[1]!) << 32n) | BigInt(this.last[0]!);
   }
 
+  /** Row 0 must be defined again. */
+  forgetOverflow(): void {
+    if (this.rows > 0) this.series[0] = noSeries;
+  }
+
   /** Puts back a page as page() gave it. */
   restore(page: { readonly count: number; readonly rows: Uint32Array; readonly series: Uint32Array; readonly values: Uint32Array }): void {
     for (let i = 0; i < page.count; i++) {
