@@ -201,13 +201,27 @@ describe('muster up', { skip: cannotRun }, () => {
     assert.ok(!existsSync(`${up.stateDir}/lock`));
   });
 
-  test('a later one goes on where it ended', { timeout: 60_000 }, async () => {
-    const later = await Instance.start([], { stateDir: up.stateDir });
-    try {
-      const answer = await later.expectTotal({ metric: 'syscalls', selector: of('e2e-exact'), range: 'all' }, calls);
-      assert.equal(answer.rows[0]?.value, String(calls));
-    } finally {
-      assert.equal(await later.stop(), 0, later.stderr);
-    }
-  });
+  test(
+    'a later one goes on where it ended; killed itself, it leaves a kernel that counts on',
+    { timeout: 90_000 },
+    async () => {
+      const later = await Instance.start([], { stateDir: up.stateDir });
+      const stored = await later.expectTotal({ metric: 'syscalls', selector: of('e2e-exact'), range: 'all' }, calls);
+      assert.equal(stored.rows[0]?.value, String(calls));
+
+      await load('--calls', '20000', '--comm', 'e2e-orphan');
+      const pids = Object.values(later.pids());
+      const { pinRoot } = later.places();
+      later.process.kill('SIGKILL');
+      await later.wait();
+      await until('its processes end by themselves', () => pids.every((pid) => !existsSync(`/proc/${pid}`)), 20_000);
+      assert.ok(existsSync(pinRoot), 'what is pinned goes on counting');
+      await load('--calls', '20000', '--comm', 'e2e-orphan');
+
+      const last = await Instance.start([], { stateDir: up.stateDir });
+      await last.expectTotal({ metric: 'syscalls', selector: of('e2e-orphan'), range: 'all' }, 40_000);
+      assert.equal(await last.stop(), 0, last.stderr);
+      assert.ok(!existsSync(pinRoot));
+    },
+  );
 });
