@@ -34,6 +34,7 @@ interface Consumption {
   made: boolean;
   pulling: boolean;
   pulledMs: number;
+  asked: number;
   got: number;
   large: boolean;
   failing: boolean;
@@ -73,7 +74,7 @@ class Source implements NatsBatchSource {
   }
 
   async consume(partition: number, deliver: (message: ReceivedBatch) => void): Promise<void> {
-    const c: Consumption = { partition, deliver, ready: false, made: false, pulling: false, pulledMs: 0, got: 0, large: false, failing: false };
+    const c: Consumption = { partition, deliver, ready: false, made: false, pulling: false, pulledMs: 0, asked: 0, got: 0, large: false, failing: false };
     this.consumptions.set(partition, c);
     await this.begin(c);
   }
@@ -143,7 +144,8 @@ class Source implements NatsBatchSource {
     c.pulling = true;
     c.pulledMs = performance.now();
     c.got = 0;
-    const request = JSON.stringify({ batch: c.large ? 1 : pullMessages, max_bytes: c.large ? pullBytesLarge : pullBytes, expires: pullExpiresMs * 1_000_000 });
+    c.asked = c.large ? 1 : pullMessages;
+    const request = JSON.stringify({ batch: c.asked, max_bytes: c.large ? pullBytesLarge : pullBytes, expires: pullExpiresMs * 1_000_000 });
     c.large = false;
     try {
       this.connection.publish(`$JS.API.CONSUMER.MSG.NEXT.${streamName}.${consumerOf(c.partition)}`, request, { reply: `${this.inbox}.${c.partition}` });
@@ -179,7 +181,7 @@ class Source implements NatsBatchSource {
         }
       },
     });
-    if (c.got >= pullMessages) this.pull(c);
+    if (c.got >= c.asked) this.pull(c);
   }
 
   /** A pull ended without having brought all it asked for: 404 none, 408 expired, 409 with a reason. */
