@@ -32,7 +32,7 @@ export interface LineageImage {
 }
 
 export type AgentEvent =
-  /** All directories below the pin root. Before every tick. */
+  /** All directories below the pin root: before the first tick, and every few seconds. */
   | { readonly kind: 'found'; readonly directories: readonly string[] }
   | {
       readonly kind: 'opened';

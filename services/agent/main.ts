@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { hostname, machine, release } from 'node:os';
 import process from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { boottimeNs, wallNs } from '../shared/adapters/libc.ts';
+import { boottimeNs } from '../shared/adapters/libc.ts';
 import { createPinnedTables } from '../shared/adapters/libbpf-pinned-tables.ts';
 import { createNatsAgentBus } from '../shared/adapters/nats-agent-bus.ts';
 import { createLog } from '../shared/adapters/pino-log.ts';
@@ -12,6 +12,7 @@ import { MusterError, describeCause } from '../shared/runtime/errors.ts';
 import { describeSettings, resolveSettings } from '../shared/runtime/settings.ts';
 import { createAgent, step } from './agent.ts';
 import { defaultLimits } from './config.ts';
+import type { Instant } from './effects.ts';
 import { createPinPerformer } from './perform.ts';
 import { agentSettings } from './settings.ts';
 import { drive } from './adapters/drive.ts';
@@ -20,6 +21,7 @@ import { describePrivileges, dropPrivileges, readPrivileges } from './adapters/p
 
 /** Longest time for the last read to be confirmed. */
 const stopBoundMs = 5000;
+const connectPatienceMs = 2000;
 const firstConnectionMs = 2000;
 
 async function main(): Promise<void> {
@@ -34,7 +36,7 @@ async function main(): Promise<void> {
   const log = createLog(values.logLevel, { role: 'agent', host: values.host });
   // libbpf and the foreign function interface are loaded here, while files can still be read.
   const tables = createPinnedTables(values.pinRoot);
-  const now = (): { boottimeNs: bigint; wallNs: bigint } => ({ boottimeNs: boottimeNs(), wallNs: wallNs() });
+  const now = (): Instant => ({ boottimeNs: boottimeNs(), wallNs: BigInt(Date.now()) * 1_000_000n });
   now();
   const privileges = values.uid === undefined ? readPrivileges() : dropPrivileges(values.uid, values.gid ?? values.uid);
   const capabilities = describePrivileges(privileges);
@@ -43,6 +45,9 @@ async function main(): Promise<void> {
   const bus = createNatsAgentBus({ address: values.nats, name: `muster-agent ${values.host}`, log });
   // A first read that cannot be published yet gains nothing; a bus that stays away holds up nothing else.
   await Promise.race([bus.ready.catch(() => undefined), sleep(firstConnectionMs)]);
+  bus.ready.catch(fail);
+  // A moment's patience, so that a server that is there is not reported as away.
+  await Promise.race([bus.ready, new Promise((resolve) => setTimeout(resolve, connectPatienceMs).unref())]);
   const core = createAgent({
     host: values.host,
     hostLabels: values.label,
@@ -83,7 +88,6 @@ async function main(): Promise<void> {
     process.stdin.on('error', () => void stop('parent ended'));
     process.stdin.resume();
   }
-  bus.ready.catch(fail);
   process.stdout.write(
     `${JSON.stringify({ ready: 'agent', host: values.host, pid: process.pid, uid: process.getuid!(), capabilities, lineages: core.lineages.size })}\n`,
   );

@@ -29,6 +29,8 @@ export interface Driver {
 
 /** While stopping, what failed is tried again this often. */
 const stopTickMs = 100;
+/** Directories are listed this often, not at every tick: two system calls a probe. */
+const listEveryMs = 3000;
 
 export function drive(options: DriveOptions): Driver {
   const { performer, tables, bus, keeper, log, intervalMs } = options;
@@ -39,6 +41,8 @@ export function drive(options: DriveOptions): Driver {
   let stopping = false;
   let ended: (() => void) | undefined;
   let listFailed = false;
+  let ticks = 0;
+  const listEveryTicks = Math.max(1, Math.round(listEveryMs / intervalMs));
 
   const receive = (event: AgentEvent): void => {
     push(event);
@@ -117,6 +121,11 @@ export function drive(options: DriveOptions): Driver {
 
   const tick = (): void => {
     if (!stopping) schedule();
+    if (ticks++ % listEveryTicks === 0) list();
+    receive({ kind: 'tick', now: options.now() });
+  };
+
+  const list = (): void => {
     try {
       const directories = tables.list();
       listFailed = false;
@@ -125,7 +134,6 @@ export function drive(options: DriveOptions): Driver {
       if (!listFailed) log.warn({ reason: describeCause(cause) }, 'pins cannot be listed; reading those that are open');
       listFailed = true;
     }
-    receive({ kind: 'tick', now: options.now() });
   };
 
   const schedule = (): void => {

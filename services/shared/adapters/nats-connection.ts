@@ -83,6 +83,8 @@ export function keepConnected(options: NatsOptions): NatsLink {
           pingInterval: 10_000,
           maxPingOut: 2,
           timeout: 5000,
+          // A stack trace for each request costs more than the request.
+          noAsyncTraces: true,
         });
         if (closed) {
           await connection.close();
