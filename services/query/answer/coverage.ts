@@ -57,6 +57,8 @@ export interface Covered {
   readonly seconds: number;
   readonly startMs: number;
   readonly endMs: number;
+  /** Longest read interval of the hosts: nothing is dated finer. */
+  readonly intervalMs: number;
   /** Per scanned host: what rows of this host may lack at most. */
   readonly missing: readonly bigint[];
   /** Overflow of all matched hosts. */
@@ -86,6 +88,7 @@ export function cover(
         : Math.max(time.fromMs, Math.min(firstMs, time.toMs));
   const endMs = Math.max(startMs, time.kind === 'all' ? newestReadMs : Math.min(time.toMs, newestReadMs));
 
+  const intervalMs = Math.max(1, ...hosts.map((h) => nsToMs(h.host.record.intervalNs)));
   const account = emptyAccount();
   let exact = fleet.damaged.length === 0;
   for (const scanned of hosts) {
@@ -125,9 +128,11 @@ export function cover(
       synthetic: hosts.some((h) => h.host.record.synthetic),
     },
     notes,
-    seconds: (endMs - startMs) / 1000,
+    // What is dated within the range was counted over a read interval at least.
+    seconds: endMs > startMs ? Math.max(endMs - startMs, intervalMs) / 1000 : 0,
     startMs,
     endMs,
+    intervalMs,
     missing: hosts.map((h) => h.overflow + (time.kind === 'all' ? lostOf(h.host, metric) : 0n)),
     overflow: account.overflow,
   };

@@ -44,7 +44,7 @@ export function errorBounds(
     byKey.set(key, (byKey.get(key) ?? 0n) + missing);
   });
   return (group) => {
-    const texts = scan.groups.texts(group);
+    const texts = scan.grouped.groups.texts(group);
     return byKey.get(JSON.stringify(at.map(({ i }) => texts[i]!))) ?? 0n;
   };
 }

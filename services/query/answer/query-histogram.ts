@@ -3,16 +3,23 @@
  * ⌈q · count⌉: its limits bound the true value, its middle is within 6.25 % (algebra/histogram.ts).
  */
 import type { Fleet } from '../checkpoint/fleet.ts';
-import type { Bucket, HistogramRow, Quantile, QueryHistogramRequest } from '../../shared/contract/query.ts';
+import type {
+  Bucket,
+  HistogramRow,
+  Quantile,
+  QueryHistogramRequest,
+  QueryHistogramResponse,
+} from '../../shared/contract/query.ts';
 import { bucketLower, bucketUpper } from '../../shared/algebra/histogram.ts';
 import { cover, emptyCoverage } from './coverage.ts';
+import type { Grouped } from './grouped.ts';
 import { ask, errorBounds, labelsOf, nothingYet, totalBound, totalOverflow } from './grouping.ts';
 import { findMetric, metricsOf } from './metric.ts';
 import { fitPage, textBytes, type Prepared } from './page.ts';
 import { resolveRange } from './range.ts';
 import { parseOrder, rank, saturated } from './rank.ts';
 import { reject } from './rejection.ts';
-import { scan, type Scan } from './scan.ts';
+import { scan } from './scan.ts';
 import { int64 } from './sums.ts';
 
 export const histogramPage = { fallback: 20, max: 100 } as const;
@@ -70,95 +77,118 @@ export function* prepareHistogram(
     overflowGrouped: false,
     byBucket: true,
   });
+  const { grouped } = result;
   const covered = cover(fleet, metric, result.hosts, time, nowMs);
-  const ranked = rank(result, q.groupBy, order);
-  const bound = errorBounds(q, result, covered, true);
-  const labelled = ranked.reduce((n, g) => n + result.totals.at(g), 0n);
+  const ranked = rank(grouped, q.groupBy, order);
+  const bounds = ranked.map(errorBounds(q, result, covered, true));
+  const labelled = ranked.reduce((n, g) => n + grouped.totals.at(g), 0n);
   const total = labelled + totalOverflow(q, covered);
-  const totalErrorBound = totalBound(q, covered);
-  const exact = covered.coverage.exact && ranked.every((g) => bound(g) === 0n) && covered.overflow === 0n;
-  const hosts = result.hosts.filter((h) => h.counted > h.overflow).length;
+  const exact = covered.coverage.exact && covered.overflow === 0n && bounds.every((b) => b === 0n);
+  const notes = [...covered.notes, ...saturated(grouped, ranked, total)];
+  if (covered.overflow > 0n) {
+    notes.push('observations that lost their labels lost their bucket too: quantiles leave them out');
+  }
+  return histogramPages({
+    grouped,
+    ranked,
+    bounds,
+    groupBy: q.groupBy,
+    quantiles,
+    total,
+    seconds: covered.seconds,
+    hosts: result.hosts.filter((h) => h.counted > h.overflow).length,
+    missing: covered.missing.reduce((n, m) => n + m, 0n),
+    rest: {
+      totalErrorBound: int64(totalBound(q, covered)),
+      unit: metric.schema.unit,
+      coverage: { ...covered.coverage, exact },
+      notes,
+      metric: metric.name,
+    },
+  });
+}
+
+interface Parts {
+  readonly grouped: Grouped;
+  readonly ranked: readonly number[];
+  /** By rank. */
+  readonly bounds: readonly bigint[];
+  readonly groupBy: readonly string[];
+  readonly quantiles: readonly number[];
+  readonly total: bigint;
+  readonly seconds: number;
+  /** Hosts that observed anything, and what all of them may lack. */
+  readonly hosts: number;
+  readonly missing: bigint;
+  readonly rest: Pick<QueryHistogramResponse, 'totalErrorBound' | 'unit' | 'coverage' | 'notes' | 'metric'>;
+}
+
+/** Cuts pages; a function of its own, so that a kept answer holds its parts and not the fleet. */
+function histogramPages(p: Parts): Prepared<'QueryHistogram'> {
+  const { grouped, ranked, groupBy, quantiles } = p;
+  const columns = sortedColumns(grouped);
+  const texts = (r: number): string[] => grouped.groups.texts(ranked[r]!);
   const rowOf = (distribution: Distribution, sum: bigint): HistogramRow => {
     const count = distribution.reduce((n, [, c]) => n + c, 0n);
-    const buckets = distribution.map(([b, c]): Bucket => ({
-      lower: int64(bucketLower(b)),
-      upper: int64(bucketUpper(b)),
-      count: int64(c),
-    }));
-    const found = quantiles.map((p) => quantileOf(p, distribution)).filter((p) => p !== undefined);
-    const ratePerSecond = covered.seconds > 0 ? Number(count) / covered.seconds : 0;
+    const bucketOf = ([b, c]: Distribution[number]): Bucket => {
+      return { lower: int64(bucketLower(b)), upper: int64(bucketUpper(b)), count: int64(c) };
+    };
     return {
       labels: {},
       count: int64(count),
       sum: int64(sum),
-      quantiles: found,
-      buckets,
+      quantiles: quantiles.map((q) => quantileOf(q, distribution)).filter((q) => q !== undefined),
+      buckets: distribution.map(bucketOf),
       hosts: 0,
       errorBound: '0',
-      ratePerSecond,
+      ratePerSecond: p.seconds > 0 ? Number(count) / p.seconds : 0,
     };
   };
-  const columns = sortedColumns(result);
   const whole = new Map<number, bigint>();
   for (const g of ranked)
-    for (const [b, c] of distributionOf(result, g, columns)) whole.set(b, (whole.get(b) ?? 0n) + c);
-  const overallSum = ranked.reduce((n, g) => n + result.sums.at(g), 0n);
-  const overall = {
-    ...rowOf(
-      [...whole].sort(([a], [b]) => a - b),
-      overallSum,
-    ),
-    hosts,
-    errorBound: int64(covered.missing.reduce((n, m) => n + m, 0n)),
-  };
-  const notes = [...covered.notes, ...saturated(result, ranked, total)];
-  if (covered.overflow > 0n)
-    notes.push('observations that lost their labels lost their bucket too: quantiles leave them out');
+    for (const [b, c] of distributionOf(grouped, g, columns)) whole.set(b, (whole.get(b) ?? 0n) + c);
+  const overallSum = ranked.reduce((n, g) => n + grouped.sums.at(g), 0n);
+  const ascending = [...whole].sort(([a], [b]) => a - b);
+  const overall = { ...rowOf(ascending, overallSum), hosts: p.hosts, errorBound: int64(p.missing) };
   return {
     count: ranked.length,
     page(first, wanted, next) {
       const last = fitPage(first, Math.min(wanted, ranked.length), (r) => {
-        const distribution = distributionOf(result, ranked[r]!, columns);
-        return (
-          128 +
-          quantiles.length * 40 +
-          distribution.length * 34 +
-          textBytes(q.groupBy) +
-          textBytes(result.groups.texts(ranked[r]!))
-        );
+        const buckets = distributionOf(grouped, ranked[r]!, columns).length;
+        return 128 + quantiles.length * 40 + buckets * 34 + textBytes(groupBy) + textBytes(texts(r));
       });
-      let residual = total;
-      for (let r = 0; r < last; r++) residual -= result.totals.at(ranked[r]!);
-      const rows = ranked.slice(first, last).map((g) => ({
-        ...rowOf(distributionOf(result, g, columns), result.sums.at(g)),
-        labels: labelsOf(q.groupBy, result.groups.texts(g)),
-        hosts: result.hostCounts[g]!,
-        errorBound: int64(bound(g)),
+      let residual = p.total;
+      for (let r = 0; r < last; r++) residual -= grouped.totals.at(ranked[r]!);
+      const rows = ranked.slice(first, last).map((g, i) => ({
+        ...rowOf(distributionOf(grouped, g, columns), grouped.sums.at(g)),
+        labels: labelsOf(groupBy, texts(first + i)),
+        hosts: grouped.hostCounts[g]!,
+        errorBound: int64(p.bounds[first + i]!),
       }));
       return {
+        ...p.rest,
         rows,
         overall,
         nextPageToken: last < ranked.length ? next(last) : '',
-        total: int64(total),
+        total: int64(p.total),
         residual: int64(residual),
-        totalErrorBound: int64(totalErrorBound),
-        unit: metric.schema.unit,
-        coverage: { ...covered.coverage, exact },
-        notes,
-        metric: metric.name,
       };
     },
   };
 }
 
-const sortedColumns = (result: Scan): (readonly [column: number, bucket: number])[] =>
-  result.buckets.map((bucket, column) => [column, bucket] as const).sort(([, a], [, b]) => a - b);
+const sortedColumns = (grouped: Grouped): (readonly [column: number, bucket: number])[] =>
+  grouped.buckets.map((bucket, column) => [column, bucket] as const).sort(([, a], [, b]) => a - b);
 
-function distributionOf(result: Scan, group: number, columns: readonly (readonly [number, number])[]): Distribution {
+function distributionOf(
+  grouped: Grouped,
+  group: number,
+  columns: readonly (readonly [number, number])[],
+): Distribution {
   const found: (readonly [number, bigint])[] = [];
   for (const [column, bucket] of columns) {
-    const cell = result.cellOf(group, 0, column);
-    if (cell >= 0 && !result.counts.isZero(cell)) found.push([bucket, result.counts.at(cell)]);
+    const cell = grouped.cells.find(group, 0, column);
+    if (cell >= 0 && !grouped.counts.isZero(cell)) found.push([bucket, grouped.counts.at(cell)]);
   }
   return found;
 }

@@ -1,7 +1,8 @@
 /** QueryService/QueryRange: points per group and step. At each time: series of all pages + residual of the last = total. */
 import type { Fleet } from '../checkpoint/fleet.ts';
-import type { Point, QueryRangeRequest } from '../../shared/contract/query.ts';
-import { cover, emptyCoverage, timestamp, type Covered } from './coverage.ts';
+import type { Point, QueryRangeRequest, QueryRangeResponse } from '../../shared/contract/query.ts';
+import { cover, emptyCoverage, timestamp } from './coverage.ts';
+import { valueAt, type Grouped } from './grouped.ts';
 import { ask, errorBounds, hidesOverflow, labelsOf, nothingYet } from './grouping.ts';
 import { findMetric, metricsOf } from './metric.ts';
 import { fitPage, textBytes, type Prepared } from './page.ts';
@@ -93,76 +94,86 @@ export function* prepareRange(
     overflowGrouped: !hidden,
     steps,
   });
+  const { grouped } = result;
   const covered = cover(fleet, metric, result.hosts, time, nowMs);
-  const ranked = rank(result, q.groupBy, order);
-  const bound = errorBounds(q, result, covered);
-  // One step alone makes no cells: its values are the totals.
-  const valueAt = (g: number, s: number): bigint => {
-    if (steps.count === 1) return result.totals.at(g);
-    const cell = result.cellOf(g, s, 0);
-    return cell < 0 ? 0n : result.counts.at(cell);
-  };
-  const total = Array.from({ length: steps.count }, (_, s) =>
-    hidden && q.selection.rowMatchers.length === 0 ? result.overflowBySteps.at(s) : 0n,
-  );
-  for (const g of ranked) for (let s = 0; s < steps.count; s++) total[s]! += valueAt(g, s);
-  const points = pointsOf(steps, covered);
-  const exact =
-    covered.coverage.exact &&
-    ranked.every((g) => bound(g) === 0n) &&
-    (q.selection.rowMatchers.length === 0 || covered.overflow === 0n);
-  const notes = [
-    ...covered.notes,
-    ...saturated(
-      result,
-      ranked,
-      total.reduce((n, t) => n + t, 0n),
-    ),
-  ];
-  if (time.openEnd)
+  const ranked = rank(grouped, q.groupBy, order);
+  const bounds = ranked.map(errorBounds(q, result, covered));
+  const withOverflow = hidden && q.selection.rowMatchers.length === 0;
+  const total = Array.from({ length: steps.count }, (_, s) => (withOverflow ? result.overflowBySteps.at(s) : 0n));
+  for (const g of ranked) for (let s = 0; s < steps.count; s++) total[s]! += valueAt(grouped, g, s);
+  const totalsFit = q.selection.rowMatchers.length === 0 || covered.overflow === 0n;
+  const exact = covered.coverage.exact && totalsFit && bounds.every((b) => b === 0n);
+  const whole = total.reduce((n, t) => n + t, 0n);
+  const notes = [...covered.notes, ...saturated(grouped, ranked, whole)];
+  if (time.openEnd) {
     notes.push(`the last point, from ${iso(steps.fromMs + (steps.count - 1) * steps.lengthMs)}, is still filling`);
+  }
+  return rangePages({
+    grouped,
+    ranked,
+    bounds,
+    groupBy: q.groupBy,
+    total,
+    points: pointsOf(steps, covered.startMs, covered.endMs, covered.intervalMs),
+    rest: {
+      unit: metric.schema.kind === 'histogram' ? 'observations' : metric.schema.unit,
+      step,
+      coverage: { ...covered.coverage, exact },
+      notes,
+      metric: metric.name,
+    },
+  });
+}
+
+interface Parts {
+  readonly grouped: Grouped;
+  readonly ranked: readonly number[];
+  /** By rank. */
+  readonly bounds: readonly bigint[];
+  readonly groupBy: readonly string[];
+  /** By step. */
+  readonly total: readonly bigint[];
+  readonly points: (valueAt: (step: number) => bigint) => Point[];
+  readonly rest: Pick<QueryRangeResponse, 'unit' | 'step' | 'coverage' | 'notes' | 'metric'>;
+}
+
+/** Cuts pages; a function of its own, so that a kept answer holds its parts and not the fleet. */
+function rangePages({ grouped, ranked, bounds, groupBy, total, points, rest }: Parts): Prepared<'QueryRange'> {
+  const texts = (r: number): string[] => grouped.groups.texts(ranked[r]!);
   return {
-    count: ranked.length * steps.count,
+    count: ranked.length * total.length,
     page(first, wanted, next) {
-      const last = fitPage(
-        first,
-        Math.min(wanted, ranked.length),
-        (r) => 64 + steps.count * 44 + textBytes(q.groupBy) + textBytes(result.groups.texts(ranked[r]!)),
-      );
+      const bytesOf = (r: number): number => 64 + total.length * 44 + textBytes(groupBy) + textBytes(texts(r));
+      const last = fitPage(first, Math.min(wanted, ranked.length), bytesOf);
       const residual = [...total];
-      for (let r = 0; r < last; r++) for (let s = 0; s < steps.count; s++) residual[s]! -= valueAt(ranked[r]!, s);
-      const series = ranked.slice(first, last).map((g) => ({
-        labels: labelsOf(q.groupBy, result.groups.texts(g)),
-        points: points((s) => valueAt(g, s)),
-        value: int64(result.totals.at(g)),
-        hosts: result.hostCounts[g]!,
-        errorBound: int64(bound(g)),
+      for (let r = 0; r < last; r++) {
+        for (let s = 0; s < total.length; s++) residual[s]! -= valueAt(grouped, ranked[r]!, s);
+      }
+      const series = ranked.slice(first, last).map((g, i) => ({
+        labels: labelsOf(groupBy, texts(first + i)),
+        points: points((s) => valueAt(grouped, g, s)),
+        value: int64(grouped.totals.at(g)),
+        hosts: grouped.hostCounts[g]!,
+        errorBound: int64(bounds[first + i]!),
       }));
       return {
+        ...rest,
         series,
         nextPageToken: last < ranked.length ? next(last) : '',
         total: points((s) => total[s]!),
         residual: points((s) => residual[s]!),
-        unit: metric.schema.kind === 'histogram' ? 'observations' : metric.schema.unit,
-        step,
-        coverage: { ...covered.coverage, exact },
-        notes,
-        metric: metric.name,
       };
     },
   };
 }
 
-/** Points of one series; a rate is over the part of its step that the answer covers. */
-function pointsOf(steps: Steps, covered: Covered): (valueAt: (step: number) => bigint) => Point[] {
+/** Points of one series; a rate is over the part of its step that the answer covers, at least a read interval. */
+function pointsOf(steps: Steps, fromMs: number, endMs: number, intervalMs: number): Parts['points'] {
   const frame = Array.from({ length: steps.count }, (_, s) => {
     const startMs = steps.fromMs + s * steps.lengthMs;
-    const coveredMs = Math.min(startMs + steps.lengthMs, covered.endMs) - Math.max(startMs, covered.startMs);
-    return { time: timestamp(startMs), seconds: coveredMs > 0 ? coveredMs / 1000 : steps.lengthMs / 1000 };
+    const coveredMs = Math.min(startMs + steps.lengthMs, endMs) - Math.max(startMs, fromMs);
+    return { time: timestamp(startMs), seconds: Math.max(coveredMs, intervalMs) / 1000 };
   });
-  return (valueAt) =>
-    frame.map(({ time, seconds }, s) => {
-      const value = valueAt(s);
-      return { time, value: int64(value), ratePerSecond: Number(value) / seconds };
-    });
+  return (value) =>
+    frame.map(({ time, seconds }, s) => ({ time, value: int64(value(s)), ratePerSecond: Number(value(s)) / seconds }));
 }

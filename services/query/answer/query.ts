@@ -1,7 +1,8 @@
 /** QueryService/Query: one value per group over a time. Rows of all pages + residual of the last = total, always. */
 import type { Fleet } from '../checkpoint/fleet.ts';
-import type { QueryRequest, QueryRow } from '../../shared/contract/query.ts';
+import type { QueryRequest, QueryResponse, QueryRow } from '../../shared/contract/query.ts';
 import { cover, emptyCoverage } from './coverage.ts';
+import type { Grouped } from './grouped.ts';
 import { ask, errorBounds, hidesOverflow, labelsOf, nothingYet, totalBound, totalOverflow } from './grouping.ts';
 import { findMetric, metricsOf, type Metric } from './metric.ts';
 import { fitPage, textBytes, type Prepared } from './page.ts';
@@ -40,44 +41,83 @@ export function* prepareQuery(request: QueryRequest, fleet: Fleet, nowMs: number
     time,
     overflowGrouped: !hidesOverflow(q),
   });
+  const { grouped } = result;
   const covered = cover(fleet, metric, result.hosts, time, nowMs);
-  const ranked = rank(result, q.groupBy, order);
-  const bound = errorBounds(q, result, covered);
-  const grouped = ranked.reduce((n, g) => n + result.totals.at(g), 0n);
-  const total = grouped + (hidesOverflow(q) ? totalOverflow(q, covered) : 0n);
+  const ranked = rank(grouped, q.groupBy, order);
+  const bounds = ranked.map(errorBounds(q, result, covered));
+  const inRows = ranked.reduce((n, g) => n + grouped.totals.at(g), 0n);
+  const total = inRows + (hidesOverflow(q) ? totalOverflow(q, covered) : 0n);
   const totalErrorBound = totalBound(q, covered);
-  const exact = covered.coverage.exact && totalErrorBound === 0n && ranked.every((g) => bound(g) === 0n);
-  const notes = [...covered.notes, ...saturated(result, ranked, total)];
-  const unit = metric.schema.kind === 'histogram' ? 'observations' : metric.schema.unit;
-  if (metric.schema.kind === 'histogram')
-    notes.push('this counts observations; for their values use QueryService/QueryHistogram');
-  const row = (g: number): QueryRow => ({
-    labels: labelsOf(q.groupBy, result.groups.texts(g)),
-    value: int64(result.totals.at(g)),
-    ratePerSecond: covered.seconds > 0 ? result.totals.near(g) / covered.seconds : 0,
-    hosts: result.hostCounts[g]!,
-    errorBound: int64(bound(g)),
+  const exact = covered.coverage.exact && totalErrorBound === 0n && bounds.every((b) => b === 0n);
+  const notes = [...covered.notes, ...saturated(grouped, ranked, total)];
+  const histogram = metric.schema.kind === 'histogram';
+  if (histogram) notes.push('this counts observations; for their values use QueryService/QueryHistogram');
+  return queryPages({
+    grouped,
+    ranked,
+    bounds,
+    groupBy: q.groupBy,
+    total,
+    seconds: covered.seconds,
+    notes,
+    hints: hints(request, metric, ranked.length),
+    rest: {
+      totalErrorBound: int64(totalErrorBound),
+      unit: histogram ? 'observations' : metric.schema.unit,
+      coverage: { ...covered.coverage, exact },
+      metric: metric.name,
+    },
+  });
+}
+
+interface Parts {
+  readonly grouped: Grouped;
+  readonly ranked: readonly number[];
+  /** By rank. */
+  readonly bounds: readonly bigint[];
+  readonly groupBy: readonly string[];
+  readonly total: bigint;
+  readonly seconds: number;
+  readonly notes: readonly string[];
+  /** On the first page alone. */
+  readonly hints: readonly string[];
+  readonly rest: Pick<QueryResponse, 'totalErrorBound' | 'unit' | 'coverage' | 'metric'>;
+}
+
+/** Cuts pages; a function of its own, so that a kept answer holds its parts and not the fleet. */
+function queryPages({
+  grouped,
+  ranked,
+  bounds,
+  groupBy,
+  total,
+  seconds,
+  notes,
+  hints,
+  rest,
+}: Parts): Prepared<'Query'> {
+  const texts = (r: number): string[] => grouped.groups.texts(ranked[r]!);
+  const row = (g: number, r: number): QueryRow => ({
+    labels: labelsOf(groupBy, texts(r)),
+    value: int64(grouped.totals.at(g)),
+    ratePerSecond: seconds > 0 ? grouped.totals.near(g) / seconds : 0,
+    hosts: grouped.hostCounts[g]!,
+    errorBound: int64(bounds[r]!),
   });
   return {
     count: ranked.length,
     page(first, wanted, next) {
-      const last = fitPage(
-        first,
-        Math.min(wanted, ranked.length),
-        (r) => 64 + textBytes(q.groupBy) + textBytes(result.groups.texts(ranked[r]!)),
-      );
+      const bytesOf = (r: number): number => 64 + textBytes(groupBy) + textBytes(texts(r));
+      const last = fitPage(first, Math.min(wanted, ranked.length), bytesOf);
       let residual = total;
-      for (let r = 0; r < last; r++) residual -= result.totals.at(ranked[r]!);
+      for (let r = 0; r < last; r++) residual -= grouped.totals.at(ranked[r]!);
       return {
-        rows: ranked.slice(first, last).map(row),
+        ...rest,
+        rows: ranked.slice(first, last).map((g, i) => row(g, first + i)),
         nextPageToken: last < ranked.length ? next(last) : '',
         total: int64(total),
         residual: int64(residual),
-        totalErrorBound: int64(totalErrorBound),
-        unit,
-        coverage: { ...covered.coverage, exact },
-        notes: first === 0 ? [...notes, ...hints(request, metric, ranked.length)] : notes,
-        metric: metric.name,
+        notes: first === 0 ? [...notes, ...hints] : [...notes],
       };
     },
   };
@@ -89,6 +129,6 @@ function hints(request: QueryRequest, metric: Metric, rows: number): string[] {
   const label = metric.labels[0] ?? 'host';
   const metrics = request.metric ? '' : '; other metrics: FleetService/ListMetrics';
   return [
-    `${rows} groups in the last minute; next: {"metric":"${metric.name}","group_by":["${label}"],"range":"5m"}${metrics}`,
+    `${rows} ${rows === 1 ? 'group' : 'groups'} in the last minute; next: {"metric":"${metric.name}","group_by":["${label}"],"range":"5m"}${metrics}`,
   ];
 }

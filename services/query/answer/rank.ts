@@ -1,7 +1,7 @@
 /** Order of rows: "value desc", "comm", "hosts asc", … Ties go by labels, so that pages and repeats agree. */
 import { nearest } from '../../shared/runtime/settings.ts';
 import { reject } from './rejection.ts';
-import type { Scan } from './scan.ts';
+import type { Grouped } from './grouped.ts';
 import { int64Max } from './sums.ts';
 
 /** Fields that are numbers of a row; the rest are labels of the grouping. */
@@ -33,8 +33,8 @@ export function parseOrder(text: string, groupBy: readonly string[], more: reado
 }
 
 /** Groups that hold anything, in order. */
-export function rank(scan: Scan, groupBy: readonly string[], order: Order): number[] {
-  const { totals, sums, groups, hostCounts } = scan;
+export function rank(grouped: Grouped, groupBy: readonly string[], order: Order): number[] {
+  const { totals, sums, groups, hostCounts } = grouped;
   const kept: number[] = [];
   for (let g = 0; g < groups.labels.length; g++) if (!totals.isZero(g)) kept.push(g);
   const at = numeric.includes(order.by as 'value') || order.by === 'sum' ? -1 : groupBy.indexOf(order.by);
@@ -60,8 +60,8 @@ export function rank(scan: Scan, groupBy: readonly string[], order: Order): numb
 }
 
 /** Notes about figures that do not fit int64. */
-export function saturated(scan: Scan, ranked: readonly number[], total: bigint): string[] {
-  const above = ranked.filter((g) => scan.totals.near(g) >= 2 ** 62 && scan.totals.at(g) > int64Max).length;
+export function saturated(grouped: Grouped, ranked: readonly number[], total: bigint): string[] {
+  const above = ranked.filter((g) => grouped.totals.near(g) >= 2 ** 62 && grouped.totals.at(g) > int64Max).length;
   if (above === 0 && total <= int64Max) return [];
   return [`${above} values and a total of ${total} do not fit int64: what is above is shown as ${int64Max}`];
 }

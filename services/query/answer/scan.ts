@@ -3,13 +3,14 @@
  * apart, by host. A generator: it yields every few thousand rows, so that the driver can answer others, and stop when
  * the caller has gone.
  *
- *   cell = group × bucket (histograms) × step (ranges); sums are three limbs, exact.
+ *   cell = group × step (ranges) × bucket (histograms); sums are three limbs, exact.
  */
 import type { Fleet, FleetHost, HostTable } from '../checkpoint/fleet.ts';
+import { Cells, type Grouped } from './grouped.ts';
 import { Groups } from './groups.ts';
 import { hostLabel, type Metric } from './metric.ts';
 import type { TimeRange } from './range.ts';
-import { reject } from './rejection.ts';
+import { reject, type Rejection } from './rejection.ts';
 import { idTest, isRowLabel, type Selection } from './select.ts';
 import { Sums } from './sums.ts';
 
@@ -44,28 +45,23 @@ export interface HostScan {
 }
 
 export interface Scan {
-  readonly groups: Groups;
-  /** Buckets in use, by column; empty unless asked for. */
-  readonly buckets: readonly number[];
-  readonly steps: number;
-  /** First value by cell (cellOf); empty unless there are steps or buckets. */
-  readonly counts: Sums;
-  /** Second value (a histogram's sum) by group. */
-  readonly sums: Sums;
-  /** First value by group. */
-  readonly totals: Sums;
-  /** Hosts that added to each group. */
-  readonly hostCounts: Uint32Array;
+  readonly grouped: Grouped;
   readonly hosts: readonly HostScan[];
   /** Overflow by step. */
   readonly overflowBySteps: Sums;
-  /** The cell of a group, step and bucket, or -1 when nothing was added there. */
-  cellOf(group: number, step: number, bucketColumn: number): number;
 }
 
 /** Number of a group's row that is not selected, or not known yet. */
 const unselected = -1;
 const unknown = -2;
+
+const tooManyCells = (found: number): Rejection => ({
+  kind: 'too-large',
+  what: 'cells (groups × buckets × steps)',
+  found,
+  limit: scanLimits.cells,
+  fix: 'group by fewer labels, or ask for a longer step',
+});
 
 export function* scan(request: ScanRequest): Generator<void, Scan> {
   const { fleet, metric, selection, groupBy, time, steps } = request;
@@ -77,13 +73,9 @@ export function* scan(request: ScanRequest): Generator<void, Scan> {
   const overflowBySteps = new Sums();
   const histogram = metric.schema.kind === 'histogram';
   const columns = new Map<number, number>();
-  const cells = new Map<number, number>();
+  const cells = new Cells(stepCount);
   let hostCounts = new Uint32Array(256);
   let lastHost = new Int32Array(256).fill(-1);
-  const bucketMax = 1024;
-
-  const cellKey = (group: number, step: number, column: number): number =>
-    (group * stepCount + step) * bucketMax + column;
   const tests = selection.rowMatchers.map((m) => ({ label: m.label, test: idTest(m, fleet.dictionary) }));
   const hosts: HostScan[] = [];
   let sinceYield = 0;
@@ -109,20 +101,8 @@ export function* scan(request: ScanRequest): Generator<void, Scan> {
           totals.add(group, values, at);
           if (histogram) sums.add(group, values, (count + r) * 2);
           if (request.byBucket || stepCount > 1) {
-            const key = cellKey(group, step, request.byBucket ? place.bucketOf(series[r]!) : 0);
-            let cell = cells.get(key);
-            if (cell === undefined) {
-              cell = cells.size;
-              if (cell >= scanLimits.cells)
-                reject({
-                  kind: 'too-large',
-                  what: 'cells (groups × buckets × steps)',
-                  found: cell + 1,
-                  limit: scanLimits.cells,
-                  fix: 'group by fewer labels, or ask for a longer step',
-                });
-              cells.set(key, cell);
-            }
+            const cell = cells.reach(group, step, request.byBucket ? place.bucketOf(series[r]!) : 0);
+            if (cell >= scanLimits.cells) reject(tooManyCells(cell + 1));
             counts.add(cell, values, at);
           }
           if (group >= hostCounts.length) {
@@ -167,18 +147,7 @@ export function* scan(request: ScanRequest): Generator<void, Scan> {
     account.counted = own.at(1);
   }
   const buckets = [...columns.keys()];
-  return {
-    groups,
-    buckets,
-    steps: stepCount,
-    counts,
-    sums,
-    totals,
-    hostCounts,
-    hosts,
-    overflowBySteps,
-    cellOf: (group, step, column) => cells.get(cellKey(group, step, column)) ?? -1,
-  };
+  return { grouped: { groups, totals, sums, hostCounts, buckets, cells, counts }, hosts, overflowBySteps };
 
   /** Group and bucket of a table's series, each worked out once. */
   function placer(
@@ -232,7 +201,7 @@ export function* scan(request: ScanRequest): Generator<void, Scan> {
         const page = pageOf(series);
         const bucket = Number(fleet.dictionary.text(label(page, series - (pages[page]?.first ?? 0), bucketAt)));
         let column = columns.get(bucket);
-        if (column === undefined) columns.set(bucket, (column = columns.size % bucketMax));
+        if (column === undefined) columns.set(bucket, (column = columns.size));
         return column;
       },
     };

@@ -1,0 +1,59 @@
+/**
+ * What a scan leaves: sums by group, and by cell where time or a histogram's buckets split the groups. Holds no host and
+ * no blob, so that an answer kept for its next page keeps nothing else alive.
+ */
+import type { Groups } from './groups.ts';
+import type { Sums } from './sums.ts';
+
+export interface Grouped {
+  readonly groups: Groups;
+  /** First value by group. */
+  readonly totals: Sums;
+  /** Second value (a histogram's sum) by group. */
+  readonly sums: Sums;
+  /** Hosts that added to each group. */
+  readonly hostCounts: Uint32Array;
+  /** Buckets in use, by column; empty unless asked for. */
+  readonly buckets: readonly number[];
+  readonly cells: Cells;
+  /** First value by cell; empty unless there are steps or buckets. */
+  readonly counts: Sums;
+}
+
+const columnsMax = 1024;
+
+/** Cells as dense numbers: group × step × bucket column, made when first added to. */
+export class Cells {
+  readonly #cells = new Map<number, number>();
+
+  constructor(readonly steps: number) {}
+
+  get size(): number {
+    return this.#cells.size;
+  }
+
+  /** The cell, made now when it is new. */
+  reach(group: number, step: number, column: number): number {
+    const key = this.#key(group, step, column);
+    let cell = this.#cells.get(key);
+    if (cell === undefined) this.#cells.set(key, (cell = this.#cells.size));
+    return cell;
+  }
+
+  /** The cell, or -1 when nothing was added there. */
+  find(group: number, step: number, column: number): number {
+    return this.#cells.get(this.#key(group, step, column)) ?? -1;
+  }
+
+  #key(group: number, step: number, column: number): number {
+    return (group * this.steps + step) * columnsMax + column;
+  }
+}
+
+/** Value of a group at a step, all buckets together. */
+export function valueAt(grouped: Grouped, group: number, step: number): bigint {
+  // One step alone makes no cells: its values are the totals.
+  if (grouped.cells.steps === 1) return grouped.totals.at(group);
+  const cell = grouped.cells.find(group, step, 0);
+  return cell < 0 ? 0n : grouped.counts.at(cell);
+}
