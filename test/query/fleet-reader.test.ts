@@ -22,7 +22,7 @@ function rig() {
   return { port, reader, pass: (ms: number) => (now += ms) };
 }
 const valueOf = (fleet: Awaited<ReturnType<FleetReader['load']>>, name: string): number =>
-  fleet.hosts.find((h) => h.name === name)!.tables.get('syscalls')!.lasts[0]!.values[0]!;
+  fleet.hosts.find((h) => h.name === name)!.tables.get('syscalls')!.lasts[0]!.values.values[0]!;
 
 test('only what is needed is fetched, and only once', async () => {
   const { port, reader, pass } = rig();

@@ -6,7 +6,7 @@
 import type { FleetHost, HostTable } from '../checkpoint/fleet.ts';
 import type { LedgerRecord } from '../../shared/contract/checkpoint.ts';
 import type { Ledger } from '../../shared/contract/query.ts';
-import { int64, Sums } from './sums.ts';
+import { int64 } from './sums.ts';
 
 export interface Account {
   seen: bigint;
@@ -95,16 +95,8 @@ const slack = (seen: bigint): bigint => (seen / 100n > 1_000_000n ? seen / 100n 
 
 /** Checks the invariant over a table's base and last blobs, which must be loaded. */
 export function balanceOf(host: FleetHost, table: HostTable): Balance {
-  const sums = new Sums();
-  const [labelled, unlabelled, folded, running] = [0, 1, 2, 3];
-  const add = (part: number, blocks: HostTable['bases'][number]): void => {
-    for (let r = 0; r < blocks.count; r++) {
-      sums.add(blocks.series[r] === 0 ? unlabelled : labelled, blocks.values, r * 2);
-      sums.add(part, blocks.values, r * 2);
-    }
-  };
-  for (const base of table.bases) add(folded, base);
-  for (const last of table.lasts) add(running, last);
+  const foldedRows = heldBy(table.bases);
+  const runningRows = heldBy(table.lasts);
   let foldedSeen = 0n;
   let runningSeen = 0n;
   let lost = 0n;
@@ -115,8 +107,6 @@ export function balanceOf(host: FleetHost, table: HostTable): Balance {
       lost += r.lost;
     }
   }
-  const foldedRows = sums.at(folded);
-  const runningRows = sums.at(running);
   const apart = runningRows > runningSeen ? runningRows - runningSeen : runningSeen - runningRows;
   const problem =
     foldedRows + lost !== foldedSeen
@@ -125,9 +115,12 @@ export function balanceOf(host: FleetHost, table: HostTable): Balance {
         ? `the running generation saw ${runningSeen}, its rows hold ${runningRows}`
         : undefined;
   return {
-    attributed: sums.at(labelled),
-    overflow: sums.at(unlabelled),
+    attributed: [...table.bases, ...table.lasts].reduce((n, b) => n + b.held.labelled, 0n),
+    overflow: [...table.bases, ...table.lasts].reduce((n, b) => n + b.held.unlabelled, 0n),
     balanced: problem === undefined,
     problem: problem && `${host.name}/${table.schema.name}: the ledger does not balance: ${problem}`,
   };
 }
+
+const heldBy = (blocks: HostTable['bases'] | HostTable['lasts']): bigint =>
+  blocks.reduce((n, { held }) => n + held.labelled + held.unlabelled, 0n);

@@ -120,12 +120,12 @@ export function* scan(request: ScanRequest): Generator<void, Scan> {
         sinceYield += count;
       };
       if (time.kind === 'all') {
-        for (const base of table.bases) {
-          add(base.series, base.values, base.count, 0);
+        for (const { values } of table.bases) {
+          add(values.series, values.values, values.count, 0);
           if (sinceYield > scanLimits.rowsPerYield) yield void (sinceYield = 0);
         }
-        for (const last of table.lasts) {
-          add(last.series, last.values, last.count, 0);
+        for (const { values } of table.lasts) {
+          add(values.series, values.values, values.count, 0);
           if (sinceYield > scanLimits.rowsPerYield) yield void (sinceYield = 0);
         }
         continue;

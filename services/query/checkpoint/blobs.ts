@@ -1,4 +1,5 @@
 /** One blob of a checkpoint, decoded for reading: labels as dictionary numbers, counters as typed arrays. */
+import { toBigInt } from '../../shared/algebra/limbs.ts';
 import type { BlobName, HostRecord, LineageRecord } from '../../shared/contract/checkpoint.ts';
 import {
   decodeBase,
@@ -26,6 +27,13 @@ export interface SeriesPageIds {
   readonly labels: readonly Uint32Array[];
 }
 
+/** Sum of the first value of a block's rows, added up once: what a ledger must equal. */
+export interface Held {
+  readonly labelled: bigint;
+  /** The overflow row. */
+  readonly unlabelled: bigint;
+}
+
 export type DecodedBlob =
   | {
       readonly kind: 'host';
@@ -34,8 +42,8 @@ export type DecodedBlob =
       readonly weight: number;
     }
   | { readonly kind: 'series'; readonly page: SeriesPageIds; readonly weight: number }
-  | { readonly kind: 'base'; readonly values: SeriesValues; readonly weight: number }
-  | { readonly kind: 'last'; readonly values: RowValues; readonly weight: number }
+  | { readonly kind: 'base'; readonly values: SeriesValues; readonly held: Held; readonly weight: number }
+  | { readonly kind: 'last'; readonly values: RowValues; readonly held: Held; readonly weight: number }
   | { readonly kind: 'window'; readonly window: WindowValues; readonly weight: number }
   | { readonly kind: 'quarantine'; readonly weight: number };
 
@@ -55,11 +63,16 @@ export function decodeBlob(name: BlobName, bytes: Uint8Array, dictionary: Dictio
     }
     case 'base': {
       const values = decodeBase(bytes);
-      return { kind: 'base', values, weight: weightOf(values.series, values.values) };
+      return { kind: 'base', values, held: heldBy(values), weight: weightOf(values.series, values.values) };
     }
     case 'last': {
       const values = decodeLast(bytes);
-      return { kind: 'last', values, weight: weightOf(values.series, values.values, values.rows) };
+      return {
+        kind: 'last',
+        values,
+        held: heldBy(values),
+        weight: weightOf(values.series, values.values, values.rows),
+      };
     }
     case 'window': {
       const window = decodeWindow(bytes);
@@ -77,6 +90,19 @@ export function decodeBlob(name: BlobName, bytes: Uint8Array, dictionary: Dictio
 function lineageOf(record: LineageRecord): Lineage {
   const schemas = record.schemaJson ? parseTables(record.schemaJson) : [];
   return { record, tables: new Map(schemas.map((s, i) => [record.tableKeys[i] ?? s.name, s])) };
+}
+
+function heldBy({ count, series, values }: Pick<SeriesValues, 'count' | 'series' | 'values'>): Held {
+  // Low and high limbs apart: exact in doubles for any block within its limits.
+  let [low, high, unlabelled] = [0, 0, 0n];
+  for (let r = 0; r < count; r++) {
+    if (series[r] === 0) unlabelled += toBigInt(values, r * 2);
+    else {
+      low += values[r * 2]!;
+      high += values[r * 2 + 1]!;
+    }
+  }
+  return { labelled: (BigInt(high) << 32n) + BigInt(low), unlabelled };
 }
 
 const weightOf = (...arrays: readonly Uint32Array[]): number => arrays.reduce((n, a) => n + a.byteLength, 200);

@@ -5,7 +5,7 @@
 import type { BlobName, HostRecord } from '../../shared/contract/checkpoint.ts';
 import type { RowValues, SeriesValues, WindowHostValues } from '../../shared/contract/checkpoint-codec.ts';
 import type { TableSchema } from '../../shared/contract/lineage.ts';
-import type { DecodedBlob, Lineage, SeriesPageIds } from './blobs.ts';
+import type { DecodedBlob, Held, Lineage, SeriesPageIds } from './blobs.ts';
 import type { Dictionary } from './dictionary.ts';
 
 /** A partition's checkpoint at one version. */
@@ -32,8 +32,8 @@ export interface HostTable {
   readonly schema: TableSchema;
   readonly probe: string;
   readonly pages: SeriesPageIds[];
-  readonly bases: SeriesValues[];
-  readonly lasts: RowValues[];
+  readonly bases: { readonly values: SeriesValues; readonly held: Held }[];
+  readonly lasts: { readonly values: RowValues; readonly held: Held }[];
   readonly windows: HostWindow[];
 }
 
@@ -91,8 +91,8 @@ function hostsOf(partition: LoadedPartition): FleetHost[] {
       const table = hosts.get(name.host)?.tables.get(name.table);
       if (!table) continue;
       if (blob.kind === 'series') table.pages.push(blob.page);
-      else if (blob.kind === 'base') table.bases.push(blob.values);
-      else if (blob.kind === 'last') table.lasts.push(blob.values);
+      else if (blob.kind === 'base') table.bases.push(blob);
+      else if (blob.kind === 'last') table.lasts.push(blob);
     }
   }
   return [...hosts.values()];
