@@ -47,6 +47,7 @@ export function runPlan(plan: Plan, trace?: (line: string) => void): RunResult {
     wrong.push(
       ...checkSettled(world, {
         storeFaults: inflictedStoreFault(),
+        damaged: inflicted.includes('checkpoint flipped'),
         datesFaults: inflicted.some((kind) => dateFaults.has(kind)),
       }),
     );
