@@ -87,7 +87,7 @@ static __always_inline __u32 muster_find(void *ids, void *keys, __u32 rows, cons
 	__u32 zero = 0, row;
 	__u32 *found = bpf_map_lookup_elem(ids, key);
 	muster_word *issued, *fresh;
-	long error;
+	int error;
 
 	if (found)
 		goto known;
@@ -109,7 +109,8 @@ static __always_inline __u32 muster_find(void *ids, void *keys, __u32 rows, cons
 	/* The exchange is a full barrier: words, then mark, then (below) the row can be found. */
 	if (__sync_lock_test_and_set((__u64 *)fresh, mark))
 		return muster_failed(ledger, MUSTER_OTHER, n); /* the slot was not empty: no one's row */
-	error = bpf_map_update_elem(ids, key, &row, BPF_NOEXIST);
+	/* As an int: before 6.4 the upper half of what comes back is not to be relied on. */
+	error = (int)bpf_map_update_elem(ids, key, &row, BPF_NOEXIST);
 	if (!error) {
 		*hint = row;
 		return row;
