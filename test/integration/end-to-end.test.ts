@@ -10,7 +10,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { connect } from 'nats';
 import { QueryError } from '../../services/shared/adapters/grpc-client.ts';
 import { batchSubject } from '../../services/shared/contract/subjects.ts';
-import { cannotRun, Instance, load, muster, until, type RoleName } from './instance.ts';
+import { cannotRun, Instance, isRunning, load, muster, until, type RoleName } from './instance.ts';
 
 const calls = 200_000;
 const of = (comm: string): string => `comm="${comm}",syscall="getppid"`;
@@ -195,7 +195,7 @@ describe('muster up', { skip: cannotRun }, () => {
     const { pinRoot, socket } = up.places();
     assert.ok(existsSync(pinRoot) && existsSync(socket));
     assert.equal(await up.stop('SIGINT'), 0, up.stderr);
-    for (const pid of pids) assert.ok(!existsSync(`/proc/${pid}`), `process ${pid} is left`);
+    for (const pid of pids) assert.ok(!isRunning(pid), `process ${pid} is left`);
     assert.ok(!existsSync(pinRoot), 'pins are left');
     assert.ok(!existsSync(socket), 'the run directory is left');
     assert.ok(!existsSync(`${up.stateDir}/lock`));
@@ -214,7 +214,7 @@ describe('muster up', { skip: cannotRun }, () => {
       const { pinRoot } = later.places();
       later.process.kill('SIGKILL');
       await later.wait();
-      await until('its processes end by themselves', () => pids.every((pid) => !existsSync(`/proc/${pid}`)), 20_000);
+      await until('its processes end by themselves', () => !pids.some(isRunning), 20_000);
       assert.ok(existsSync(pinRoot), 'what is pinned goes on counting');
       await load('--calls', '20000', '--comm', 'e2e-orphan');
 

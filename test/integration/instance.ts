@@ -151,6 +151,16 @@ export class Instance {
   }
 }
 
+/** A zombie has ended; whether somebody collects it is not ours to say. */
+export function isRunning(pid: number): boolean {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    return stat[stat.lastIndexOf(')') + 2] !== 'Z';
+  } catch {
+    return false;
+  }
+}
+
 export async function until(what: string, holds: () => boolean | Promise<boolean>, withinMs: number): Promise<void> {
   const end = performance.now() + withinMs;
   while (!(await holds())) {

@@ -7,6 +7,8 @@ export interface Column {
 export interface Table {
   readonly columns: readonly Column[];
   readonly rows: readonly (readonly string[])[];
+  /** Lines below the rows that are data too. */
+  readonly picture?: readonly string[];
   /** Lines after the table: coverage and remarks. They go to stderr. */
   readonly notes: readonly string[];
 }
@@ -37,7 +39,9 @@ export function renderRows(table: Table, style: Style): string {
       .join('  ')
       .trimEnd();
   const title = line(table.columns.map((c) => c.title));
-  return [style.color ? `\u001b[1m${title}\u001b[0m` : title, ...rows.map(line)].map((text) => `${text}\n`).join('');
+  return [style.color ? `\u001b[1m${title}\u001b[0m` : title, ...rows.map(line), ...(table.picture ?? [])]
+    .map((text) => `${text}\n`)
+    .join('');
 }
 
 export function renderNotes(table: Table, style: Style): string {

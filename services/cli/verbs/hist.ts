@@ -44,30 +44,28 @@ export function histTable(answer: QueryHistogramResponse, width: number): Table 
       inUnit(Number(row.sum) / Math.max(1, Number(row.count)), unit),
       ...named.map((_, i) => inUnit(row.quantiles[i]?.value, unit)),
     ]),
+    picture: picture(answer.overall?.buckets ?? [], unit, width),
     notes: [
-      ...(rows.length === 0 ? ['no rows'] : ['all of it:']),
-      ...picture(answer.overall?.buckets ?? [], unit, width),
-      ...(rows.length === 0 ? [] : ['each quantile lies within 6.25 %; -o json gives its bounds']),
+      rows.length === 0 ? 'no rows' : 'each quantile lies within 6.25 %; -o json gives its bounds',
       ...coverageNotes(answer.coverage),
       ...remarks(answer.notes),
     ],
   };
 }
 
-/** One bar for each power of two from the first that holds something to the last. */
+/** One bar for each power of two that holds something, and one for zero; a gap between them shows as one line. */
 function picture(buckets: readonly Bucket[], unit: string, width: number): string[] {
   const octaves = new Map<number, number>();
   for (const b of buckets) {
-    const octave = Math.floor(Math.log2(Math.max(1, Number(b.lower))));
+    const octave = b.upper === '0' ? -1 : Math.floor(Math.log2(Math.max(1, Number(b.lower))));
     octaves.set(octave, (octaves.get(octave) ?? 0) + Number(b.count));
   }
-  if (octaves.size === 0) return [];
-  const first = Math.min(...octaves.keys());
-  const last = Math.max(...octaves.keys());
+  const held = [...octaves].sort(([a], [b]) => a - b);
   const largest = Math.max(...octaves.values());
   const room = Math.max(10, Math.min(60, width - 30));
-  return Array.from({ length: last - first + 1 }, (_, i) => {
-    const count = octaves.get(first + i) ?? 0;
-    return `  from ${inUnit(2 ** (first + i), unit).padStart(8)}  ${bar(count, largest, room)} ${grouped(count)}`;
+  return held.flatMap(([octave, count], i) => {
+    const from = octave < 0 ? inUnit(0, unit) : inUnit(2 ** octave, unit);
+    const gap = i > 0 && octave > held[i - 1]![0] + 1 ? ['         …'] : [];
+    return [...gap, `${from.padStart(10)}  ${bar(count, largest, room)} ${grouped(count)}`];
   });
 }
