@@ -232,3 +232,10 @@ test('lists: metrics, label values, hosts; an empty fleet says what to do', () =
     );
   }
 });
+
+test('a static label may have any name, and is absent where it is absent', () => {
+  const fleet = fleetOf([web(1, { labels: { constructor: 'x' } }), web(2, { labels: {} })]);
+  const byLabel = ask(fleet, 'Query', { groupBy: ['constructor'], range: 'all' });
+  assert.deepEqual(byLabel.rows.map((r) => r.labels['constructor']).sort(), ['', 'x']);
+  assert.equal(ask(fleet, 'Query', { selector: 'constructor=""', range: 'all' }).coverage!.hostsMatched, 1);
+});

@@ -9,7 +9,7 @@ import type { Metric } from './metric.ts';
 import { iso, type TimeRange } from './range.ts';
 import type { HostScan } from './scan.ts';
 
-export const coverageLimits = { hostsNamed: 20, unknownListed: 20 } as const;
+export const coverageLimits = { hostsNamed: 20, unknownListed: 20, notesOfLedgers: 20 } as const;
 
 export const timestamp = (ms: number): Timestamp => ({
   seconds: String(Math.floor(ms / 1000)),
@@ -143,7 +143,8 @@ const lostOf = (host: FleetHost, metric: Metric): bigint =>
 
 function checkBalance(host: FleetHost, table: HostTable, notes: string[]): boolean {
   const { balanced, problem } = balanceOf(host, table);
-  if (problem) notes.push(problem);
+  // The rest is in GetLedger: a note is for a person.
+  if (problem && notes.length < coverageLimits.notesOfLedgers) notes.push(problem);
   return balanced;
 }
 

@@ -73,8 +73,11 @@ export function findMetric(
 }
 
 /** A label of the host itself: `host`, or a static label that no label of the metric hides. */
-export const hostLabel = (host: FleetHost, label: string): string =>
-  label === 'host' ? host.name : (host.record.labels[label] ?? '');
+export function hostLabel({ name, record }: FleetHost, label: string): string {
+  if (label === 'host') return name;
+  // Own properties alone: a label may be called "constructor".
+  return Object.hasOwn(record.labels, label) ? record.labels[label]! : '';
+}
 
 /** Static labels of any host. */
 export function staticLabels(fleet: Fleet): Set<string> {
