@@ -2,7 +2,7 @@
  * The keeper's Unix socket: accepts, cuts lines, checks who asks, writes replies in the order of the requests.
  * A socket file that no one listens on is replaced; one that answers is another keeper's, and is left alone.
  */
-import { chmodSync, chownSync, mkdirSync, unlinkSync } from 'node:fs';
+import { chmodSync, chownSync, lstatSync, mkdirSync, unlinkSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import type { Server, Socket } from 'node:net';
 import { dirname } from 'node:path';
@@ -87,7 +87,8 @@ async function removeStale(path: string): Promise<void> {
   if (found === 'listening') {
     throw new MusterError('pins/locked', `listen on ${path}: another keeper answers there`, { remedy: 'stop it, or use another --socket' });
   }
-  if (found === 'ECONNREFUSED') unlinkSync(path);
+  // A plain file refuses connections too, and is someone's.
+  if (found === 'ECONNREFUSED' && lstatSync(path).isSocket()) unlinkSync(path);
 }
 
 async function shut(server: Server, open: ReadonlySet<Socket>): Promise<void> {
