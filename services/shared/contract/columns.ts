@@ -146,6 +146,11 @@ export function decodeColumns(bytes: Uint8Array, into: Columns = emptyColumns())
     }
     return fail('varint too long');
   };
+  const settle = (next: number, cause: string): number => {
+    if (next >= 0) return next;
+    at = ~next;
+    return fail(at >= bytes.length ? 'truncated' : cause);
+  };
   const bounded = (limit: number, what: string): number => {
     const value = u32();
     return value <= limit ? value : fail(`${what} ${value} above ${limit}`);
@@ -183,40 +188,71 @@ export function decodeColumns(bytes: Uint8Array, into: Columns = emptyColumns())
   if (rowCount * (1 + valueCount) > bytes.length - at) fail('truncated');
   reserveRows(into, rowCount, valueCount);
   into.rowCount = rowCount;
-  id = 0;
-  for (let r = 0; r < rowCount; r++) {
-    const delta = u32();
-    if (r > 0 && delta === 0) fail('rows do not ascend');
+  at = settle(readIds(bytes, at, into.ids, rowCount), 'rows do not ascend, or end above 2^32');
+  at = settle(readValues(bytes, at, into.values, rowCount * valueCount * 2), 'value above 2^64');
+  if (at !== bytes.length) fail('bytes after the block');
+  return into;
+}
+
+// The two loops over rows stand alone: a local that a closure shares would live in memory, not in a register.
+
+/** Reads ids as differences; returns the offset behind them, or the complement of the offset of what is wrong. */
+function readIds(bytes: Uint8Array, at: number, ids: Uint32Array, count: number): number {
+  const length = bytes.length;
+  let id = 0;
+  for (let r = 0; r < count; r++) {
+    const start = at;
+    let b = 0;
+    let delta = 0;
+    let scale = 1;
+    do {
+      if (at >= length) return ~at;
+      if (at - start === 5) return ~start;
+      b = bytes[at++]!;
+      delta += (b & 0x7f) * scale;
+      scale *= 128;
+    } while (b > 0x7f);
     id += delta;
-    if (id > 0xffffffff) fail('id above 2^32');
-    into.ids[r] = id;
+    if ((r > 0 && delta === 0) || id > 0xffffffff) return ~start;
+    ids[r] = id;
   }
-  const values = into.values;
-  const end = rowCount * valueCount * 2;
-  const last = bytes.length;
+  return at;
+}
+
+/** Reads u64 values as limbs up to index `end`; returns as readIds does. */
+function readValues(bytes: Uint8Array, at: number, values: Uint32Array, end: number): number {
+  const length = bytes.length;
   for (let i = 0; i < end; i += 2) {
-    // The hot loop: up to four bytes stay in one small integer.
-    if (at >= last) fail('truncated');
+    const start = at;
+    if (at >= length) return ~at;
     let b = bytes[at++]!;
     let low = b & 0x7f;
     let high = 0;
     let shift = 7;
-    while (b > 0x7f) {
-      if (at >= last) fail('truncated');
+    while (b > 0x7f && shift < 28) {
+      if (at >= length) return ~at;
       b = bytes[at++]!;
-      const bits = b & 0x7f;
-      if (shift < 28) low |= bits << shift;
-      else if (shift === 28) {
-        low = (low | (bits << 28)) >>> 0;
-        high = bits >>> 4;
-      } else if (shift < 63) high |= bits << (shift - 32);
-      else if (shift === 63 && bits <= 1) high |= bits << 31;
-      else fail('value above 2^64');
+      low |= (b & 0x7f) << shift;
       shift += 7;
+    }
+    if (b > 0x7f) {
+      // The fifth byte is split between the limbs: four bits and three.
+      if (at >= length) return ~at;
+      b = bytes[at++]!;
+      low = (low | ((b & 0x7f) << 28)) >>> 0;
+      high = (b & 0x7f) >>> 4;
+      shift = 3;
+      while (b > 0x7f) {
+        if (at >= length) return ~at;
+        b = bytes[at++]!;
+        // Nine bytes hold 63 bits; the tenth may bring one more.
+        if (shift === 31 && b > 1) return ~start;
+        high |= (b & 0x7f) << shift;
+        shift += 7;
+      }
     }
     values[i] = low;
     values[i + 1] = high;
   }
-  if (at !== last) fail('bytes after the block');
-  return into;
+  return at;
 }
