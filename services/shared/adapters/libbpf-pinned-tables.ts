@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { controlWords, retiredWords } from '../contract/control.ts';
 import { parseLineageMeta } from '../contract/lineage.ts';
 import type { LineageMeta } from '../contract/lineage.ts';
+import { assert } from '../runtime/assert.ts';
 import { MusterError, describeCause } from '../runtime/errors.ts';
 import type { PinnedLineage, PinnedTables, ProgramAccount, TableImage } from '../runtime/ports/pinned-tables.ts';
 import { getPinned, libbpf, lookup, mapInfo, programInfo, updateAsync } from './libbpf.ts';
@@ -61,7 +62,7 @@ function onlineCpus(): number {
 }
 
 /** An update of a map of maps returns after a grace period, whatever the number of CPUs. */
-async function waitByMapOfMaps(pinRoot: string, directories: readonly string[]): Promise<void> {
+export async function waitByMapOfMaps(pinRoot: string, directories: readonly string[]): Promise<void> {
   for (const directory of directories) {
     const outer = getPinned(join(pinRoot, directory, 'grace'));
     if (outer === undefined) continue;
@@ -101,6 +102,8 @@ class OpenLineage implements PinnedLineage {
   private readonly slots: PinnedSlot[][];
   private readonly programFds: { readonly name: string; readonly fd: number; readonly counted: boolean }[] = [];
   private lockFd: number | undefined;
+  /** Memory that is no longer mapped must not be touched: it would end the process. */
+  private closed = false;
 
   constructor(private readonly path: string) {
     const json = readMetaJson(path);
@@ -134,36 +137,48 @@ class OpenLineage implements PinnedLineage {
     }
   }
 
+  private slot(table: number, slot: 0 | 1): PinnedSlot {
+    const found = this.slots[table]?.[slot];
+    assert(found && !this.closed, `lineage ${this.path}: table ${table} read after close`);
+    return found;
+  }
+
+  private controlWords(): BigUint64Array {
+    assert(!this.closed, `lineage ${this.path}: control read after close`);
+    return this.control.words;
+  }
+
   readControl(): bigint {
-    return Atomics.load(this.control.words, 0);
+    return Atomics.load(this.controlWords(), 0);
   }
 
   writeControl(word: bigint): void {
-    Atomics.store(this.control.words, 0, word);
+    Atomics.store(this.controlWords(), 0, word);
   }
 
   readTable(table: number, slot: 0 | 1, into: TableImage): void {
-    this.slots[table]![slot]!.read(into);
+    this.slot(table, slot).read(into);
   }
 
   readKeys(table: number, slot: 0 | 1, first: number, last: number): Uint8Array {
-    return this.slots[table]![slot]!.readKeys(first, last);
+    return this.slot(table, slot).readKeys(first, last);
   }
 
   readRetired(): BigUint64Array {
-    return this.control.words.slice(retiredWords, controlWords);
+    return this.controlWords().slice(retiredWords, controlWords);
   }
 
   writeRetired(words: BigUint64Array): void {
-    for (let i = 0; i < controlWords - retiredWords; i++) Atomics.store(this.control.words, retiredWords + i, words[i]!);
+    const kept = this.controlWords();
+    for (let i = 0; i < controlWords - retiredWords; i++) Atomics.store(kept, retiredWords + i, words[i]!);
   }
 
   clearSlot(table: number, slot: 0 | 1): void {
-    this.slots[table]![slot]!.clear();
+    this.slot(table, slot).clear();
   }
 
   slotEmpty(table: number, slot: 0 | 1): boolean {
-    return this.slots[table]![slot]!.empty();
+    return this.slot(table, slot).empty();
   }
 
   programs(): ProgramAccount[] {
@@ -182,6 +197,8 @@ class OpenLineage implements PinnedLineage {
   }
 
   close(): void {
+    if (this.closed) return;
+    this.closed = true;
     for (const slot of this.slots.flat()) slot.close();
     this.control.unmap();
     for (const { fd } of this.programFds.splice(0)) closeSync(fd);
