@@ -25,9 +25,9 @@ export interface KernelCostOptions {
 
 const keysInUse = [10, 300, 4000] as const;
 const aims: Readonly<Record<number, number>> = { 10: 12, 300: 12 };
-/** Long enough for a clock read to vanish, short enough that some round is free of interrupts. */
-const callsPerRound = 20_000;
-const roundsPerTurn = 12;
+/** Long enough for a clock read to vanish, short enough that some rounds are free of interrupts and other tasks. */
+const callsPerRound = 4000;
+const roundsPerTurn = 100;
 
 /** Loads and attaches an object for the length of `body`. */
 async function withAttached<T>(load: () => BpfObject, program: string, body: () => Promise<T>): Promise<T> {
