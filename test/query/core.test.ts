@@ -156,6 +156,7 @@ test('stale hosts, an absent aggregator, unknown spans and skips are named', () 
     c.unknown.map((u) => [u.host, u.reason]),
     [['web-2', 'reboot']],
   );
+  assert.ok(answer.notes.some((n) => /^not all is known of web-2 from 2026-01-31T11:59:45Z to .*: reboot$/.test(n)));
   assert.ok(answer.notes.some((n) => /aggregator is away.* 60 s old/.test(n)));
   assert.equal(ask(fleet, 'GetHost', { host: 'web-1' }).host!.state, 'stale');
   assert.equal(ask(fleet, 'ListHosts').totalSize, 4);

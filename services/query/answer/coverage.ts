@@ -3,6 +3,7 @@
  * is exact. Whatever is missing is in a field and, in words, in a note.
  */
 import type { Fleet, FleetHost, HostTable } from '../checkpoint/fleet.ts';
+import { timestampText } from '../../shared/contract/proto-json.ts';
 import type { Coverage, Timestamp, UnknownWindow } from '../../shared/contract/query.ts';
 import { accountOf, addAccount, balanceOf, emptyAccount, ledgerOf, type Account } from './ledger.ts';
 import type { Metric } from './metric.ts';
@@ -111,6 +112,7 @@ export function cover(
   if (unknown.some((u) => time.kind === 'windows' || u.reason !== 'unknown-history')) exact = false;
   if (account.skipped > 0n || (time.kind === 'all' && account.lost > 0n)) exact = false;
   addNotes(notes, fleet, metric, hosts, stale, account, time, nowMs);
+  if (unknown.length > 0) notes.push(unknownNote(unknown));
   return {
     coverage: {
       hostsMatched: hosts.length,
@@ -140,6 +142,13 @@ export function cover(
 
 const lostOf = (host: FleetHost, metric: Metric): bigint =>
   metric.hosts.get(host.name)!.reduce((n, table) => n + accountOf(host, table).lost, 0n);
+
+function unknownNote(unknown: readonly UnknownWindow[]): string {
+  const { host, start, end, reason, probe } = unknown[0]!;
+  const span = `${timestampText(start!)} to ${end ? timestampText(end) : 'now'}`;
+  const more = unknown.length > 1 ? `; and ${unknown.length - 1} more spans, see coverage.unknown` : '';
+  return `not all is known of ${host}${probe && ` (${probe})`} from ${span}: ${reason}${more}`;
+}
 
 function checkBalance(host: FleetHost, table: HostTable, notes: string[]): boolean {
   const { balanced, problem } = balanceOf(host, table);
