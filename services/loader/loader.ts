@@ -24,7 +24,10 @@ export function bringUp(kernel: ProbeKernel, wanted: Wanted, bytes: Uint8Array, 
   }
   const { uuid, dir, missing } = kernel.start(wanted, bytes, choice.end, (hook) => skipsCounted(hook, kernel.release));
   const tables = Object.fromEntries(wanted.tables.map((t) => [t.name, t.rows]));
-  log.info({ probe, uuid, dir, billBytes, rows: tables, because: choice.because, ended: choice.end }, 'lineage started');
+  log.info(
+    { probe, uuid, dir, billBytes, rows: tables, because: choice.because, ended: choice.end },
+    'lineage started',
+  );
   return { probe, uuid, dir, adopted: false, programs: states(wanted, missing), billBytes };
 }
 

@@ -30,16 +30,38 @@ import type { ObjectSpec } from './object/object.ts';
 const flag = z.enum(['true', 'false']).transform((v) => v === 'true');
 const settings = {
   probes: {
-    schema: z.string().transform((v) => v.split(',').filter((p) => p !== '')).refine((v) => v.length > 0, 'names no probe'),
+    schema: z
+      .string()
+      .transform((v) => v.split(',').filter((p) => p !== ''))
+      .refine((v) => v.length > 0, 'names no probe'),
     help: 'probes to load: names of built-in ones, or paths of .bpf.o files',
     value: 'A,B',
     fallback: 'syscalls,runqueue',
   },
-  pinRoot: { schema: z.string().startsWith('/'), help: 'directory on bpffs for the pins', value: 'DIR', fallback: '/sys/fs/bpf/muster' },
-  objects: { schema: z.string().optional(), help: 'folder of the built-in objects (default build/bpf of this installation)', value: 'DIR' },
+  pinRoot: {
+    schema: z.string().startsWith('/'),
+    help: 'directory on bpffs for the pins',
+    value: 'DIR',
+    fallback: '/sys/fs/bpf/muster',
+  },
+  objects: {
+    schema: z.string().optional(),
+    help: 'folder of the built-in objects (default build/bpf of this installation)',
+    value: 'DIR',
+  },
   scope: { schema: z.string().optional(), help: 'count this cgroup subtree only', value: 'cgroup=PATH' },
-  rows: { schema: z.array(z.string()), help: 'rows of a table, instead of its own number', value: 'TABLE=N', repeat: true },
-  gid: { schema: z.coerce.number().int().nonnegative(), help: 'group that may read the pins and ask the keeper', value: 'N', fallback: '0' },
+  rows: {
+    schema: z.array(z.string()),
+    help: 'rows of a table, instead of its own number',
+    value: 'TABLE=N',
+    repeat: true,
+  },
+  gid: {
+    schema: z.coerce.number().int().nonnegative(),
+    help: 'group that may read the pins and ask the keeper',
+    value: 'N',
+    fallback: '0',
+  },
   socket: { schema: z.string().optional(), help: 'Unix socket to answer on, with --keep', value: 'PATH' },
   keep: { schema: flag, help: 'stay and answer requests, instead of exiting when all is pinned', fallback: 'false' },
   logLevel: { schema: z.enum(logLevels), help: `one of ${logLevels.join(', ')}`, value: 'LEVEL', fallback: 'info' },
@@ -76,7 +98,11 @@ async function main(argv: readonly string[]): Promise<number> {
 }
 
 /** One probe's failure stops no other; when all fail, the first failure is the loader's. */
-function bringUpAll(root: PinRoot, values: ValuesOf<typeof settings>, log: Log): { loaded: LoadedLineage[]; failed: FailedProbe[] } {
+function bringUpAll(
+  root: PinRoot,
+  values: ValuesOf<typeof settings>,
+  log: Log,
+): { loaded: LoadedLineage[]; failed: FailedProbe[] } {
   const objects = values.objects ?? defaultObjects();
   const scope = resolveScope(values.scope);
   const rows = parseRows(values.rows);
@@ -92,18 +118,26 @@ function bringUpAll(root: PinRoot, values: ValuesOf<typeof settings>, log: Log):
       if (!(error instanceof MusterError)) throw error;
       errors.push(error);
       failed.push({ probe, code: error.code, message: error.message });
-      log.error({ probe, code: error.code, fix: error.remedy, ...(error.log ? { verifierLog: error.log } : {}) }, error.message);
+      log.error(
+        { probe, code: error.code, fix: error.remedy, ...(error.log ? { verifierLog: error.log } : {}) },
+        error.message,
+      );
     }
   };
   const specs: { probe: string; bytes: Uint8Array; spec: ObjectSpec }[] = [];
   for (const word of values.probes) {
     attempt(word, () => {
       const { probe, bytes } = readProbe(word, objects);
-      if (specs.some((s) => s.probe === probe)) throw new MusterError('config/invalid', `--probes: ${probe} is named twice`);
+      if (specs.some((s) => s.probe === probe))
+        throw new MusterError('config/invalid', `--probes: ${probe} is named twice`);
       specs.push({ probe, bytes, spec: readObject(bytes) });
     });
   }
-  if (errors.length === 0) checkRowNames(rows, specs.map((s) => s.spec));
+  if (errors.length === 0)
+    checkRowNames(
+      rows,
+      specs.map((s) => s.spec),
+    );
   for (const { probe, bytes, spec } of specs) {
     attempt(probe, () => void loaded.push(bringUp(kernel, want(probe, spec, cpus, scope, rows), bytes, log)));
   }

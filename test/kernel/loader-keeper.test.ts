@@ -17,14 +17,18 @@ interface Status {
   readonly counting: boolean;
   readonly programs: { readonly state: string; readonly reason?: string }[];
 }
-const lineages = async (keeper: KeeperProcess): Promise<Status[]> => (await keeper.ask({ id: 1, op: 'status' }))[0]!['lineages'] as Status[];
+const lineages = async (keeper: KeeperProcess): Promise<Status[]> =>
+  (await keeper.ask({ id: 1, op: 'status' }))[0]!['lineages'] as Status[];
 
 test('status, detach, retire, remove: from counting to nothing left', async (t) => {
   if (!requireBpf(t)) return;
   const place = ownPlace(t);
   const keeper = await KeeperProcess.start(place, args);
   const [runqueue, syscalls] = await lineages(keeper);
-  assert.deepEqual([runqueue!.probe, runqueue!.counting, syscalls!.probe, syscalls!.counting], ['runqueue', true, 'syscalls', true]);
+  assert.deepEqual(
+    [runqueue!.probe, runqueue!.counting, syscalls!.probe, syscalls!.counting],
+    ['runqueue', true, 'syscalls', true],
+  );
   const { uuid } = syscalls!;
   const [counting] = await keeper.ask({ id: 2, op: 'retire', probe: 'syscalls', uuid });
   assert.deepEqual([counting!['ok'], (counting!['error'] as { code: string }).code], [false, 'keeper/refused']);
@@ -39,19 +43,29 @@ test('status, detach, retire, remove: from counting to nothing left', async (t) 
     return image.ledger;
   };
   const ledger = read();
-  assert.ok(ledger.some((n) => n > 0), 'the counts stay');
+  assert.ok(
+    ledger.some((n) => n > 0),
+    'the counts stay',
+  );
   readdirSync('/');
   assert.deepEqual(read(), ledger, 'nothing is counted once detach has answered');
   lineage.close();
   const after = await lineages(keeper);
-  assert.deepEqual(after.map((l) => [l.probe, l.counting, l.programs[0]!.state, l.programs[0]!.reason]), [
-    ['runqueue', true, 'attached', undefined],
-    ['syscalls', false, 'missing', 'detached'],
-  ]);
+  assert.deepEqual(
+    after.map((l) => [l.probe, l.counting, l.programs[0]!.state, l.programs[0]!.reason]),
+    [
+      ['runqueue', true, 'attached', undefined],
+      ['syscalls', false, 'missing', 'detached'],
+    ],
+  );
 
-  assert.deepEqual(await keeper.ask({ id: 4, op: 'retire', probe: 'syscalls', uuid }), [{ id: 4, ok: true, removed: true }]);
+  assert.deepEqual(await keeper.ask({ id: 4, op: 'retire', probe: 'syscalls', uuid }), [
+    { id: 4, ok: true, removed: true },
+  ]);
   assert.equal(existsSync(syscalls!.dir), false);
-  assert.deepEqual(await keeper.ask({ id: 5, op: 'retire', probe: 'syscalls', uuid }), [{ id: 5, ok: true, removed: false }]);
+  assert.deepEqual(await keeper.ask({ id: 5, op: 'retire', probe: 'syscalls', uuid }), [
+    { id: 5, ok: true, removed: false },
+  ]);
   assert.deepEqual(await keeper.ask({ id: 6, op: 'remove' }), [{ id: 6, ok: true }]);
   assert.equal(existsSync(place.pinRoot), false);
   assert.equal((await keeper.end('SIGTERM')).status, 0);
@@ -63,7 +77,10 @@ test('statistics: runs and time of each program while the period lasted', async 
   const keeper = await KeeperProcess.start(ownPlace(t), args);
   const [reply] = await keeper.ask({ id: 1, op: 'statistics', seconds: 0.3 });
   const programs = reply!['programs'] as { probe: string; program: string; runs: string; runTimeNs: string }[];
-  assert.deepEqual(programs.map((p) => `${p.probe}/${p.program}`), ['runqueue/on_sched_switch', 'syscalls/on_sys_enter']);
+  assert.deepEqual(
+    programs.map((p) => `${p.probe}/${p.program}`),
+    ['runqueue/on_sched_switch', 'syscalls/on_sys_enter'],
+  );
   for (const p of programs) {
     const perRun = Number(p.runTimeNs) / Number(p.runs);
     assert.ok(BigInt(p.runs) > 0n && perRun > 1 && perRun < 1e6, JSON.stringify(p));
@@ -73,7 +90,9 @@ test('statistics: runs and time of each program while the period lasted', async 
 test('symbols of the kernel and of a process', async (t) => {
   if (!requireBpf(t)) return;
   const keeper = await KeeperProcess.start(ownPlace(t), args);
-  const known = /^([0-9a-f]+) [tT] (do_exit|__x64_sys_getppid|vfs_read)$/m.exec(readFileSync('/proc/kallsyms', 'utf8'))!;
+  const known = /^([0-9a-f]+) [tT] (do_exit|__x64_sys_getppid|vfs_read)$/m.exec(
+    readFileSync('/proc/kallsyms', 'utf8'),
+  )!;
   const inside = (BigInt(`0x${known[1]!}`) + 4n).toString(16);
   const maps = readFileSync(`/proc/${process.pid}/maps`, 'utf8');
   const text = /^([0-9a-f]+)-[0-9a-f]+ r-xp ([0-9a-f]+) \S+ \d+ +(\/.*libc\S*)$/m.exec(maps)!;
@@ -98,8 +117,21 @@ test('the socket: root’s and the group’s, errors for bad lines, no answer to
   const keeper = await KeeperProcess.start(place, args);
   const { mode, gid } = statSync(place.socket);
   assert.deepEqual([mode & 0o777, gid], [0o660, 4242]);
-  const replies = await keeper.ask('garbage', { id: 2, op: 'nothing' }, { id: 3, op: 'status' }, '{"id":4,"op":"retire","probe":"..","uuid":"x"}');
-  assert.deepEqual(replies.map((r) => [r['id'], r['ok']]), [[null, false], [2, false], [3, true], [4, false]]);
+  const replies = await keeper.ask(
+    'garbage',
+    { id: 2, op: 'nothing' },
+    { id: 3, op: 'status' },
+    '{"id":4,"op":"retire","probe":"..","uuid":"x"}',
+  );
+  assert.deepEqual(
+    replies.map((r) => [r['id'], r['ok']]),
+    [
+      [null, false],
+      [2, false],
+      [3, true],
+      [4, false],
+    ],
+  );
   // A line without end, and one connection after another that says nothing: the keeper goes on answering.
   const flood = connect(place.socket).on('error', () => undefined);
   flood.write('x'.repeat(1 << 20));
@@ -117,11 +149,15 @@ test('the group may ask for status and not for an end', async (t) => {
   const ask = `const s=require('net').connect(${JSON.stringify(place.socket)});s.on('data',d=>{process.stdout.write(d);s.destroy()});s.write(process.argv[1]+'\\n')`;
   const asGroup = (line: string): { ok: boolean; error?: { code: string } } =>
     JSON.parse(
-      execFileSync('setpriv', ['--reuid', '12345', '--regid', '4242', '--clear-groups', process.execPath, '-e', ask, line], {
-        encoding: 'utf8',
-        timeout: 10_000,
-        cwd: '/',
-      }),
+      execFileSync(
+        'setpriv',
+        ['--reuid', '12345', '--regid', '4242', '--clear-groups', process.execPath, '-e', ask, line],
+        {
+          encoding: 'utf8',
+          timeout: 10_000,
+          cwd: '/',
+        },
+      ),
     ) as { ok: boolean; error?: { code: string } };
   assert.equal(asGroup('{"id":1,"op":"status"}').ok, true);
   for (const op of ['detach', 'remove']) assert.equal(asGroup(`{"id":1,"op":"${op}"}`).error?.code, 'keeper/refused');

@@ -51,7 +51,10 @@ export function ownPlace(t: TestContext): Place {
   return { pinRoot, socket: join(directory, 'keeper.sock'), directory, endings };
 }
 
-function start(args: readonly string[], env: Record<string, string> = {}): { child: ChildProcess; ready: Promise<Ready | undefined>; ended: Promise<Ended> } {
+function start(
+  args: readonly string[],
+  env: Record<string, string> = {},
+): { child: ChildProcess; ready: Promise<Ready | undefined>; ended: Promise<Ended> } {
   const child = spawn(process.execPath, ['--import', 'tsx', main, ...args], {
     stdio: ['pipe', 'pipe', 'pipe'],
     env: { ...process.env, ...env },
@@ -60,7 +63,11 @@ function start(args: readonly string[], env: Record<string, string> = {}): { chi
   child.stderr!.setEncoding('utf8').on('data', (text: string) => (stderr += text));
   const lines = createInterface({ input: child.stdout! })[Symbol.asyncIterator]();
   const ready = lines.next().then(({ value, done }) => (done ? undefined : (JSON.parse(value as string) as Ready)));
-  const ended = once(child, 'close').then(async ([status]) => ({ status: status as number | null, ready: await ready, stderr }));
+  const ended = once(child, 'close').then(async ([status]) => ({
+    status: status as number | null,
+    ready: await ready,
+    stderr,
+  }));
   return { child, ready, ended };
 }
 
@@ -77,7 +84,10 @@ export class KeeperProcess {
   ) {}
 
   static async start(place: Place, args: readonly string[], env: Record<string, string> = {}): Promise<KeeperProcess> {
-    const { child, ready, ended } = start(['--pin-root', place.pinRoot, '--socket', place.socket, '--keep', ...args], env);
+    const { child, ready, ended } = start(
+      ['--pin-root', place.pinRoot, '--socket', place.socket, '--keep', ...args],
+      env,
+    );
     place.endings.push(async () => {
       if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL');
       await ended;

@@ -16,20 +16,34 @@ function seen(pinRoot: string, probe: string, uuid: string): bigint {
   lineage.readTable(0, 0, image);
   lineage.close();
   let sum = 0n;
-  for (let at = 0; at < image.ledger.length; at += 10) sum += BigInt(image.ledger[at]!) + (BigInt(image.ledger[at + 1]!) << 32n);
+  for (let at = 0; at < image.ledger.length; at += 10)
+    sum += BigInt(image.ledger[at]!) + (BigInt(image.ledger[at + 1]!) << 32n);
   return sum;
 }
 
 test('load, pin and exit: the programs count on, and the pins belong to root and the group', async (t) => {
   if (!requireBpf(t)) return;
   const { pinRoot } = ownPlace(t);
-  const { status, ready, stderr } = await runLoader(['--probes', 'syscalls,runqueue', '--pin-root', pinRoot, '--gid', '4242']);
-  assert.equal(status, 0, stderr);
-  assert.deepEqual(ready!.lineages.map((l) => [l.probe, l.adopted, l.programs.map((p) => p.state)]), [
-    ['syscalls', false, ['attached']],
-    ['runqueue', false, ['attached']],
+  const { status, ready, stderr } = await runLoader([
+    '--probes',
+    'syscalls,runqueue',
+    '--pin-root',
+    pinRoot,
+    '--gid',
+    '4242',
   ]);
-  assert.equal(ready!.billBytes, ready!.lineages.reduce((sum, l) => sum + l.billBytes, 0));
+  assert.equal(status, 0, stderr);
+  assert.deepEqual(
+    ready!.lineages.map((l) => [l.probe, l.adopted, l.programs.map((p) => p.state)]),
+    [
+      ['syscalls', false, ['attached']],
+      ['runqueue', false, ['attached']],
+    ],
+  );
+  assert.equal(
+    ready!.billBytes,
+    ready!.lineages.reduce((sum, l) => sum + l.billBytes, 0),
+  );
   const { uuid, dir } = ready!.lineages[0]!;
   const before = seen(pinRoot, 'syscalls', uuid);
   readdirSync('/');
@@ -76,16 +90,23 @@ test('other rows: the old lineage stops counting and keeps its counts, a new one
   if (!requireBpf(t)) return;
   const { pinRoot } = ownPlace(t);
   const first = (await runLoader(['--probes', 'syscalls', '--pin-root', pinRoot])).ready!.lineages[0]!;
-  const second = (await runLoader(['--probes', 'syscalls', '--pin-root', pinRoot, '--rows', 'syscalls=500'])).ready!.lineages[0]!;
+  const second = (await runLoader(['--probes', 'syscalls', '--pin-root', pinRoot, '--rows', 'syscalls=500'])).ready!
+    .lineages[0]!;
   assert.equal(second.adopted, false);
   assert.notEqual(second.uuid, first.uuid);
-  assert.deepEqual(readdirSync(first.dir).filter((n) => n.startsWith('link-')), []);
+  assert.deepEqual(
+    readdirSync(first.dir).filter((n) => n.startsWith('link-')),
+    [],
+  );
   const old = seen(pinRoot, 'syscalls', first.uuid);
   assert.ok(old > 0n);
   readdirSync('/');
   assert.equal(seen(pinRoot, 'syscalls', first.uuid), old);
   assert.ok(seen(pinRoot, 'syscalls', second.uuid) > 0n);
-  assert.equal(parseLineageMeta(createPinnedTables(pinRoot).open(`syscalls/${second.uuid}`).metaJson).tables[0]!.rows, 500);
+  assert.equal(
+    parseLineageMeta(createPinnedTables(pinRoot).open(`syscalls/${second.uuid}`).metaJson).tables[0]!.rows,
+    500,
+  );
 });
 
 test('a program that the verifier refuses fails with its log, and disturbs no other', async (t) => {
@@ -94,15 +115,27 @@ test('a program that the verifier refuses fails with its log, and disturbs no ot
   const bad = compileToFile('bad', probeSource({ body: 'if (args[1] == 7) return *(volatile int *)(args[1]);' }));
   const { status, ready, stderr } = await runLoader(['--probes', `${bad},syscalls`, '--pin-root', pinRoot]);
   assert.equal(status, 0, stderr);
-  assert.deepEqual(ready!.lineages.map((l) => l.probe), ['syscalls']);
+  assert.deepEqual(
+    ready!.lineages.map((l) => l.probe),
+    ['syscalls'],
+  );
   assert.equal(ready!.failed[0]!.code, 'bpf/verifier');
-  assert.match(ready!.failed[0]!.message, /load program on_event of bad: the verifier refused it: .*R\d+ invalid mem access/);
-  const line = stderr.split('\n').map((l) => JSON.parse(l || '{}') as { verifierLog?: string }).find((l) => l.verifierLog);
+  assert.match(
+    ready!.failed[0]!.message,
+    /load program on_event of bad: the verifier refused it: .*R\d+ invalid mem access/,
+  );
+  const line = stderr
+    .split('\n')
+    .map((l) => JSON.parse(l || '{}') as { verifierLog?: string })
+    .find((l) => l.verifierLog);
   assert.match(line!.verifierLog!, /^[\s\S]*invalid mem access[\s\S]*processed \d+ insns/);
   assert.deepEqual(readdirSync(pinRoot), ['syscalls'], 'nothing is left of it');
   const alone = await runLoader(['--probes', bad, '--pin-root', pinRoot, '--log-level', 'silent']);
   assert.equal(alone.status, 1);
-  assert.match(alone.stderr, /invalid mem access[\s\S]*\nerror: load program on_event of bad.*\n {2}why: .*\n {2}fix: read the verifier log/);
+  assert.match(
+    alone.stderr,
+    /invalid mem access[\s\S]*\nerror: load program on_event of bad.*\n {2}why: .*\n {2}fix: read the verifier log/,
+  );
 });
 
 test('an optional program whose hook is missing is left out and reported', async (t) => {
@@ -127,7 +160,11 @@ test('what is wrong with the call is said in three lines, and nothing is pinned'
   const cases: [string[], number, RegExp][] = [
     [['--probes', 'syscall'], 1, /no object .*\n.*\n {2}fix: did you mean syscalls\?/],
     [['--probes', join(directory, 'text.bpf.o')], 1, /this is no ELF file/],
-    [['--probes', 'syscalls', '--rows', 'syscals=5'], 2, /no probe has a table of this name\n.*\n {2}fix: did you mean syscalls\?/],
+    [
+      ['--probes', 'syscalls', '--rows', 'syscals=5'],
+      2,
+      /no probe has a table of this name\n.*\n {2}fix: did you mean syscalls\?/,
+    ],
     [['--probes', 'syscalls', '--scope', 'cgroup=/no/such'], 2, /no such cgroup/],
     [['--probes', 'syscalls', '--pin-root', directory], 1, /not on a BPF file system\n.*\n {2}fix: .*mount -t bpf/],
     [['--probs', 'syscalls'], 2, /did you mean --probes\?/],

@@ -24,7 +24,15 @@ export const compile = (name: string, source: string): Uint8Array => readFileSyn
 
 /** A probe of one table that counts system calls; the parts that tests vary are parameters. */
 export function probeSource(
-  parts: { key?: string; fill?: string; declare?: string; hook?: string; before?: string; body?: string; count?: string } = {},
+  parts: {
+    key?: string;
+    fill?: string;
+    declare?: string;
+    hook?: string;
+    before?: string;
+    body?: string;
+    count?: string;
+  } = {},
 ): string {
   const table = 'tiny';
   return `#pragma clang diagnostic ignored "-Wunused"

@@ -55,7 +55,12 @@ export class FakeProbeKernel implements ProbeKernel {
         cpus: wanted.cpus,
         scope: wanted.scope.path,
         schemaHash: wanted.schemaHash,
-        programs: programs.map(({ name, hook }) => ({ name, hook, tag: this.tags.get(name)!, skipsCounted: skipsCounted(hook) })),
+        programs: programs.map(({ name, hook }) => ({
+          name,
+          hook,
+          tag: this.tags.get(name)!,
+          skipsCounted: skipsCounted(hook),
+        })),
         tables: [...wanted.tables],
       },
     });

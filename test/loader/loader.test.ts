@@ -15,8 +15,18 @@ import { silentLog } from '../../services/shared/runtime/log.ts';
 import { FakeProbeKernel } from './fake-probe-kernel.ts';
 
 const table: TableSchema = {
-  name: 'tiny', kind: 'counter', unit: 'calls', help: 'small', rows: 100, hints: 128, keyWords: 3, valueCount: 1,
-  labels: [{ name: 'syscall', meaning: 'syscall', offset: 0, size: 8 }, { name: 'comm', meaning: 'comm', offset: 8, size: 16 }],
+  name: 'tiny',
+  kind: 'counter',
+  unit: 'calls',
+  help: 'small',
+  rows: 100,
+  hints: 128,
+  keyWords: 3,
+  valueCount: 1,
+  labels: [
+    { name: 'syscall', meaning: 'syscall', offset: 0, size: 8 },
+    { name: 'comm', meaning: 'comm', offset: 8, size: 16 },
+  ],
 };
 
 function spec(changes: Partial<TableSchema> = {}, optional = false): ObjectSpec {
@@ -29,16 +39,28 @@ function spec(changes: Partial<TableSchema> = {}, optional = false): ObjectSpec 
     end += size;
   }
   return {
-    programs: [{ name: 'on_event', hook: 'tp_btf/sys_enter', optional: false }, ...(optional ? [{ name: 'more', hook: 'fentry/x', optional: true }] : [])],
+    programs: [
+      { name: 'on_event', hook: 'tp_btf/sys_enter', optional: false },
+      ...(optional ? [{ name: 'more', hook: 'fentry/x', optional: true }] : []),
+    ],
     tables,
     constants: { bytes: new Uint8Array(end), variables },
   };
 }
 
 const everywhere: Scope = { path: '', id: 0n, level: 0 };
-const wanted = (options: { rows?: number; cpus?: number; scope?: Scope; changes?: Partial<TableSchema>; optional?: boolean } = {}): Wanted =>
-  want('tiny', spec(options.changes, options.optional), options.cpus ?? 2, options.scope ?? everywhere, new Map(options.rows ? [['tiny', options.rows]] : []));
-const up = (kernel: FakeProbeKernel, w = wanted()): ReturnType<typeof bringUp> => bringUp(kernel, w, new Uint8Array(), silentLog);
+const wanted = (
+  options: { rows?: number; cpus?: number; scope?: Scope; changes?: Partial<TableSchema>; optional?: boolean } = {},
+): Wanted =>
+  want(
+    'tiny',
+    spec(options.changes, options.optional),
+    options.cpus ?? 2,
+    options.scope ?? everywhere,
+    new Map(options.rows ? [['tiny', options.rows]] : []),
+  );
+const up = (kernel: FakeProbeKernel, w = wanted()): ReturnType<typeof bringUp> =>
+  bringUp(kernel, w, new Uint8Array(), silentLog);
 
 test('the first time a lineage starts, the second time it is adopted', () => {
   const kernel = new FakeProbeKernel();
@@ -55,18 +77,27 @@ const changes: [string, (kernel: FakeProbeKernel) => Wanted][] = [
   ['scope', () => wanted({ scope: { path: '/a', id: 5n, level: 1 } })],
   ['schema', () => wanted({ changes: { unit: 'events' } })],
   ['place of a label', () => wanted({ changes: { labels: [...table.labels].reverse() } })],
-  ['boot', (kernel) => {
-    kernel.bootId = 'c'.repeat(32);
-    return wanted();
-  }],
-  ['program', (kernel) => {
-    kernel.tags = new Map([['on_event', 'fedcba9876543210']]);
-    return wanted();
-  }],
-  ['program added', (kernel) => {
-    kernel.tags.set('more', '1111111111111111');
-    return wanted({ optional: true });
-  }],
+  [
+    'boot',
+    (kernel) => {
+      kernel.bootId = 'c'.repeat(32);
+      return wanted();
+    },
+  ],
+  [
+    'program',
+    (kernel) => {
+      kernel.tags = new Map([['on_event', 'fedcba9876543210']]);
+      return wanted();
+    },
+  ],
+  [
+    'program added',
+    (kernel) => {
+      kernel.tags.set('more', '1111111111111111');
+      return wanted({ optional: true });
+    },
+  ],
 ];
 for (const [what, change] of changes) {
   test(`another ${what}: the old lineage ends, then a new one starts`, () => {
@@ -125,14 +156,25 @@ test('an optional program that the kernel lacks is reported with its reason', ()
 test('sizes and constants agree with each other and with the maps', () => {
   const w = wanted({ rows: 1000, cpus: 3, scope: { path: '/a/b', id: 0x123456789abcn, level: 2 } });
   assert.deepEqual(Object.fromEntries([...w.mapRows].filter(([name]) => name.endsWith('_1'))), {
-    tiny_ids_1: 1000, tiny_hints_1: 3 * 1024, tiny_keys_1: 1001, tiny_cells_1: 3 * 1001, tiny_ledger_1: 3,
+    tiny_ids_1: 1000,
+    tiny_hints_1: 3 * 1024,
+    tiny_keys_1: 1001,
+    tiny_cells_1: 3 * 1001,
+    tiny_ledger_1: 3,
   });
   const at = spec().constants.variables;
   const view = new DataView(w.constants.buffer);
   const u32 = (name: string): number => view.getUint32(at.get(name)!.offset, true);
-  assert.deepEqual([u32('muster_cpus'), u32('tiny_rows'), u32('tiny_hint_mask'), u32('muster_scope_level')], [3, 1000, 1023, 2]);
+  assert.deepEqual(
+    [u32('muster_cpus'), u32('tiny_rows'), u32('tiny_hint_mask'), u32('muster_scope_level')],
+    [3, 1000, 1023, 2],
+  );
   assert.equal(view.getBigUint64(at.get('muster_scope_id')!.offset, true), 0x123456789abcn);
-  assert.deepEqual(decodeControl(new DataView(w.control.buffer).getBigUint64(0, true)), { slot: 0, state: 'counting', generation: 1n });
+  assert.deepEqual(decodeControl(new DataView(w.control.buffer).getBigUint64(0, true)), {
+    slot: 0,
+    state: 'counting',
+    generation: 1n,
+  });
 });
 
 test('wanting leaves the object’s own bytes alone, even where they are part of a Buffer', () => {
@@ -150,16 +192,26 @@ test('the bill follows from rows, values, hints and CPUs', () => {
 });
 
 test('--rows is checked', () => {
-  assert.deepEqual([...parseRows(['a=5', 'b_c=10'])], [['a', 5], ['b_c', 10]]);
+  assert.deepEqual(
+    [...parseRows(['a=5', 'b_c=10'])],
+    [
+      ['a', 5],
+      ['b_c', 10],
+    ],
+  );
   const invalid = (act: () => unknown, words: RegExp): void =>
-    assert.throws(act, (e: unknown) => e instanceof MusterError && e.code === 'config/invalid' && words.test(e.message));
+    assert.throws(
+      act,
+      (e: unknown) => e instanceof MusterError && e.code === 'config/invalid' && words.test(e.message),
+    );
   for (const word of ['a', 'a=', 'a=-1', '=5', 'A=5', 'a=1e3']) invalid(() => parseRows([word]), /expected TABLE=N/);
   invalid(() => wanted({ rows: 5_000_000 }), /1 to 4194304/);
   invalid(() => checkRowNames(new Map([['tinny', 5]]), [spec()]), /did you mean tiny\?/);
 });
 
 test('skips are counted, or known not to be', () => {
-  for (const hook of ['tp_btf/sys_enter', 'raw_tp/sys_enter', 'fentry/x']) assert.equal(skipsCounted(hook, '5.15.0'), true, hook);
+  for (const hook of ['tp_btf/sys_enter', 'raw_tp/sys_enter', 'fentry/x'])
+    assert.equal(skipsCounted(hook, '5.15.0'), true, hook);
   for (const hook of ['tp/sched/sched_switch', 'kprobe/x']) {
     assert.equal(skipsCounted(hook, '6.1.0-13-amd64'), false, hook);
     assert.equal(skipsCounted(hook, '6.12.1'), true, hook);

@@ -8,12 +8,19 @@ import { compile, probeSource } from './compile.ts';
 
 const refused = (name: string, source: string, code: string, ...words: (string | RegExp)[]): void => {
   const bytes = compile(name, source);
-  assert.throws(() => readObject(bytes), (error: unknown) => {
-    assert.ok(error instanceof MusterError, String(error));
-    assert.equal(error.code, code);
-    for (const word of words) assert.match(error.message, word instanceof RegExp ? word : new RegExp(word.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')));
-    return true;
-  });
+  assert.throws(
+    () => readObject(bytes),
+    (error: unknown) => {
+      assert.ok(error instanceof MusterError, String(error));
+      assert.equal(error.code, code);
+      for (const word of words)
+        assert.match(
+          error.message,
+          word instanceof RegExp ? word : new RegExp(word.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')),
+        );
+      return true;
+    },
+  );
 };
 
 test('a counter: programs, rows, labels with meaning and place', () => {
@@ -36,18 +43,25 @@ test('a counter: programs, rows, labels with meaning and place', () => {
     },
   ]);
   assert.deepEqual([...spec.constants.variables.keys()].sort(), [
-    'muster_cpus', 'muster_scope_id', 'muster_scope_level', 'tiny_hint_mask', 'tiny_rows',
+    'muster_cpus',
+    'muster_scope_id',
+    'muster_scope_level',
+    'tiny_hint_mask',
+    'tiny_rows',
   ]);
 });
 
 test('integers, enums, names, padding and help with colons', () => {
   const [table] = readObject(
-    compile('rich', probeSource({
-      before: 'enum verdict { ACCEPT = 0, DROP = 7, QUEUE = -1 };',
-      key: '__u64 id; __u32 who MUSTER_NAME("owner"); enum verdict verdict; __s32 delta; __u32 pad; __u16 port MUSTER_AS("port"); __u8 a[6] MUSTER_AS("mac");',
-      declare: 'MUSTER_COUNTER(tiny, struct tiny_key, 100, "bytes", "sent: by owner");',
-      fill: '',
-    })),
+    compile(
+      'rich',
+      probeSource({
+        before: 'enum verdict { ACCEPT = 0, DROP = 7, QUEUE = -1 };',
+        key: '__u64 id; __u32 who MUSTER_NAME("owner"); enum verdict verdict; __s32 delta; __u32 pad; __u16 port MUSTER_AS("port"); __u8 a[6] MUSTER_AS("mac");',
+        declare: 'MUSTER_COUNTER(tiny, struct tiny_key, 100, "bytes", "sent: by owner");',
+        fill: '',
+      }),
+    ),
   ).tables;
   assert.equal(table!.help, 'sent: by owner');
   assert.equal(table!.hints, 128);
@@ -63,12 +77,15 @@ test('integers, enums, names, padding and help with colons', () => {
 
 test('a histogram: two values, the bucket last', () => {
   const [table] = readObject(
-    compile('histogram', probeSource({
-      key: 'struct muster_comm comm; MUSTER_BUCKET;',
-      declare: 'MUSTER_HISTOGRAM(tiny, struct tiny_key, 500, "ns", "how long");',
-      fill: 'key.comm = muster_comm();',
-      count: 'muster_observe(tiny, &key, args[1]);',
-    })),
+    compile(
+      'histogram',
+      probeSource({
+        key: 'struct muster_comm comm; MUSTER_BUCKET;',
+        declare: 'MUSTER_HISTOGRAM(tiny, struct tiny_key, 500, "ns", "how long");',
+        fill: 'key.comm = muster_comm();',
+        count: 'muster_observe(tiny, &key, args[1]);',
+      }),
+    ),
   ).tables;
   assert.equal(table!.kind, 'histogram');
   assert.equal(table!.valueCount, 2);
@@ -89,29 +106,85 @@ int unused_variable_for_btf = 1;`;
 });
 
 test('a key with a hole is refused by the member before which it lies', () => {
-  refused('hole', probeSource({ key: '__u32 a; __u64 b;', fill: '' }), 'bpf/contract', 'table tiny', '4 bytes before tiny_key.b', 'pad');
-  refused('hole_end', probeSource({ key: '__u64 a; __u32 b;', fill: '' }), 'bpf/contract', 'the last 4 bytes of tiny_key', 'pad');
+  refused(
+    'hole',
+    probeSource({ key: '__u32 a; __u64 b;', fill: '' }),
+    'bpf/contract',
+    'table tiny',
+    '4 bytes before tiny_key.b',
+    'pad',
+  );
+  refused(
+    'hole_end',
+    probeSource({ key: '__u64 a; __u32 b;', fill: '' }),
+    'bpf/contract',
+    'the last 4 bytes of tiny_key',
+    'pad',
+  );
 });
 
 test('key members without a text are refused by name', () => {
-  refused('pointer', probeSource({ key: '__u64 a; void *where;', fill: '' }), 'bpf/contract', 'tiny_key.where is a pointer', 'MUSTER_AS');
-  refused('array', probeSource({ key: '__u64 a; char text[8];', fill: '' }), 'bpf/contract', 'tiny_key.text is a array', 'MUSTER_AS');
+  refused(
+    'pointer',
+    probeSource({ key: '__u64 a; void *where;', fill: '' }),
+    'bpf/contract',
+    'tiny_key.where is a pointer',
+    'MUSTER_AS',
+  );
+  refused(
+    'array',
+    probeSource({ key: '__u64 a; char text[8];', fill: '' }),
+    'bpf/contract',
+    'tiny_key.text is a array',
+    'MUSTER_AS',
+  );
   refused('bits', probeSource({ key: '__u64 a : 60; __u64 b : 4;', fill: '' }), 'bpf/contract', 'bit-field');
-  refused('label', probeSource({ key: '__u64 Big;', fill: '' }), 'bpf/contract', '"Big" is no label name', 'MUSTER_NAME');
-  refused('twice', probeSource({ key: '__u64 a; __u64 b MUSTER_NAME("a");', fill: '' }), 'bpf/contract', 'two labels are named a');
+  refused(
+    'label',
+    probeSource({ key: '__u64 Big;', fill: '' }),
+    'bpf/contract',
+    '"Big" is no label name',
+    'MUSTER_NAME',
+  );
+  refused(
+    'twice',
+    probeSource({ key: '__u64 a; __u64 b MUSTER_NAME("a");', fill: '' }),
+    'bpf/contract',
+    'two labels are named a',
+  );
 });
 
 test('a key of more words than supported is refused', () => {
-  refused('wide', probeSource({ key: '__u64 a[40] MUSTER_AS("stack");', fill: '', count: '' }), 'bpf/contract', '40 words', 'at most 32');
+  refused(
+    'wide',
+    probeSource({ key: '__u64 a[40] MUSTER_AS("stack");', fill: '', count: '' }),
+    'bpf/contract',
+    '40 words',
+    'at most 32',
+  );
 });
 
 test('programs that may sleep are refused: no grace period covers them', () => {
-  refused('sleepy', probeSource({ hook: 'fentry.s/do_nanosleep' }), 'bpf/contract', 'on_event may sleep', 'without ".s"');
+  refused(
+    'sleepy',
+    probeSource({ hook: 'fentry.s/do_nanosleep' }),
+    'bpf/contract',
+    'on_event may sleep',
+    'without ".s"',
+  );
 });
 
 test('too many tables are refused', () => {
-  const many = Array.from({ length: 32 }, (_, i) => `MUSTER_COUNTER(t${i}, struct tiny_key, 8, "calls", "");`).join('\n');
-  refused('many', probeSource({ declare: many, count: 'muster_add(t0, &key, 1);' }), 'bpf/contract', '32 tables, at most 31', 'split');
+  const many = Array.from({ length: 32 }, (_, i) => `MUSTER_COUNTER(t${i}, struct tiny_key, 8, "calls", "");`).join(
+    '\n',
+  );
+  refused(
+    'many',
+    probeSource({ declare: many, count: 'muster_add(t0, &key, 1);' }),
+    'bpf/contract',
+    '32 tables, at most 31',
+    'split',
+  );
 });
 
 test('what is no BPF object is refused as such', () => {
@@ -120,7 +193,10 @@ test('what is no BPF object is refused as such', () => {
     [new TextEncoder().encode('#!/bin/sh\n'.repeat(20)), /no ELF/],
     [Uint8Array.from({ length: 200 }, (_, i) => [0x7f, 0x45, 0x4c, 0x46, 2, 1][i] ?? 0), /not a BPF object/],
   ] as const) {
-    assert.throws(() => readObject(bytes), (e: unknown) => e instanceof MusterError && e.code === 'bpf/object' && words.test(e.message));
+    assert.throws(
+      () => readObject(bytes),
+      (e: unknown) => e instanceof MusterError && e.code === 'bpf/object' && words.test(e.message),
+    );
   }
 });
 

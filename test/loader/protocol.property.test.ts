@@ -36,18 +36,29 @@ test('what would leave the pin root, last for ever or flood is refused', () => {
     { op: 'unlink' },
     {},
   ];
-  for (const request of bad) assert.ok(parseRequest(JSON.stringify({ id: 1, ...request })).request instanceof MusterError, JSON.stringify(request));
+  for (const request of bad)
+    assert.ok(
+      parseRequest(JSON.stringify({ id: 1, ...request })).request instanceof MusterError,
+      JSON.stringify(request),
+    );
 });
 
 test('any text gets one line of JSON back, with the id where there is one', async () => {
   await fc.assert(
-    fc.asyncProperty(fc.oneof(fc.string(), fc.json(), fc.constantFrom(...good).map((r) => JSON.stringify({ id: 'a', ...r }))), async (line) => {
-      const reply = await replyTo(line, 0, 0, () => Promise.resolve({ done: 1 }));
-      assert.ok(reply.endsWith('\n') && !reply.slice(0, -1).includes('\n'));
-      const value = JSON.parse(reply) as { id: unknown; ok: unknown };
-      assert.equal(typeof value.ok, 'boolean');
-      assert.ok(value.id === null || ['string', 'number'].includes(typeof value.id));
-    }),
+    fc.asyncProperty(
+      fc.oneof(
+        fc.string(),
+        fc.json(),
+        fc.constantFrom(...good).map((r) => JSON.stringify({ id: 'a', ...r })),
+      ),
+      async (line) => {
+        const reply = await replyTo(line, 0, 0, () => Promise.resolve({ done: 1 }));
+        assert.ok(reply.endsWith('\n') && !reply.slice(0, -1).includes('\n'));
+        const value = JSON.parse(reply) as { id: unknown; ok: unknown };
+        assert.equal(typeof value.ok, 'boolean');
+        assert.ok(value.id === null || ['string', 'number'].includes(typeof value.id));
+      },
+    ),
     { numRuns: 300 },
   );
 });
@@ -55,33 +66,48 @@ test('any text gets one line of JSON back, with the id where there is one', asyn
 test('detach and remove are for root and the keeper’s own user', async () => {
   for (const op of ['detach', 'remove'] as const) {
     const line = JSON.stringify({ id: 1, op });
-    for (const [uid, ok] of [[0, true], [500, true], [65534, false], [undefined, false]] as const) {
+    for (const [uid, ok] of [
+      [0, true],
+      [500, true],
+      [65534, false],
+      [undefined, false],
+    ] as const) {
       const reply = JSON.parse(await replyTo(line, uid, 500, () => Promise.resolve({}))) as { ok: boolean };
       assert.equal(reply.ok, ok, `${op} by ${uid}`);
     }
   }
-  const status = JSON.parse(await replyTo('{"id":1,"op":"status"}', 65534, 0, () => Promise.resolve({}))) as { ok: boolean };
+  const status = JSON.parse(await replyTo('{"id":1,"op":"status"}', 65534, 0, () => Promise.resolve({}))) as {
+    ok: boolean;
+  };
   assert.equal(status.ok, true);
 });
 
 test('an answer that fails is an error reply', async () => {
   const reply = await replyTo('{"id":1,"op":"status"}', 0, 0, () => Promise.reject(new Error('broken')));
-  assert.deepEqual(JSON.parse(reply), { id: 1, ok: false, error: { code: 'keeper/refused', message: 'status: broken (the keeper does not allow this request)' } });
+  assert.deepEqual(JSON.parse(reply), {
+    id: 1,
+    ok: false,
+    error: { code: 'keeper/refused', message: 'status: broken (the keeper does not allow this request)' },
+  });
 });
 
 test('lines come out the same however the stream was cut', () => {
   fc.assert(
-    fc.property(fc.array(fc.string({ maxLength: 20 }).filter((s) => !s.includes('\n') && s.trim() !== '')), fc.array(fc.nat({ max: 9 }), { minLength: 1 }), (lines, cuts) => {
-      const text = lines.map((l) => `${l}\n`).join('');
-      const cutter = new LineCutter(100);
-      const out: string[] = [];
-      for (let at = 0, i = 0; at < text.length; i++) {
-        const size = cuts[i % cuts.length]! + 1;
-        out.push(...cutter.push(text.slice(at, at + size))!);
-        at += size;
-      }
-      assert.deepEqual(out, lines);
-    }),
+    fc.property(
+      fc.array(fc.string({ maxLength: 20 }).filter((s) => !s.includes('\n') && s.trim() !== '')),
+      fc.array(fc.nat({ max: 9 }), { minLength: 1 }),
+      (lines, cuts) => {
+        const text = lines.map((l) => `${l}\n`).join('');
+        const cutter = new LineCutter(100);
+        const out: string[] = [];
+        for (let at = 0, i = 0; at < text.length; i++) {
+          const size = cuts[i % cuts.length]! + 1;
+          out.push(...cutter.push(text.slice(at, at + size))!);
+          at += size;
+        }
+        assert.deepEqual(out, lines);
+      },
+    ),
   );
 });
 

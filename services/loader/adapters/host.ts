@@ -79,7 +79,9 @@ const objectSuffix = '.bpf.o';
 export function readProbe(word: string, objectsDirectory: string): { probe: string; bytes: Uint8Array } {
   const isPath = word.includes('/') || word.endsWith('.o');
   const path = isPath ? word : join(objectsDirectory, word + objectSuffix);
-  const probe = basename(path).replace(/(\.bpf)?\.o$/, '').replaceAll('-', '_');
+  const probe = basename(path)
+    .replace(/(\.bpf)?\.o$/, '')
+    .replaceAll('-', '_');
   if (!probeName.test(probe)) {
     throw new MusterError('bpf/object', `read ${path}: "${probe}" is no probe name`, {
       remedy: 'name the file with letters a–z, digits and _, e.g. my_probe.bpf.o',
@@ -92,14 +94,20 @@ export function readProbe(word: string, objectsDirectory: string): { probe: stri
     const close = nearest(word, built);
     throw new MusterError('bpf/object', `read probe ${word}: no object ${path}`, {
       cause,
-      remedy: close ? `did you mean ${close}?` : built.length > 0 ? `built-in probes: ${built.join(', ')}` : 'build it with deploy/build-bpf.sh',
+      remedy: close
+        ? `did you mean ${close}?`
+        : built.length > 0
+          ? `built-in probes: ${built.join(', ')}`
+          : 'build it with deploy/build-bpf.sh',
     });
   }
 }
 
 function namesIn(directory: string): string[] {
   try {
-    return readdirSync(directory).filter((f) => f.endsWith(objectSuffix)).map((f) => f.slice(0, -objectSuffix.length));
+    return readdirSync(directory)
+      .filter((f) => f.endsWith(objectSuffix))
+      .map((f) => f.slice(0, -objectSuffix.length));
   } catch {
     return [];
   }

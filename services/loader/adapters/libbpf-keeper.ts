@@ -78,14 +78,18 @@ export class Keeper {
       this.root.lineages(probe).map(({ uuid, meta, linked }) => {
         const own = this.loaded.find((l) => l.uuid === uuid);
         const programs =
-          own?.programs ?? meta?.programs.map(({ name, hook }): ProgramState => ({ name, hook, state: 'attached' })) ?? [];
+          own?.programs ??
+          meta?.programs.map(({ name, hook }): ProgramState => ({ name, hook, state: 'attached' })) ??
+          [];
         return {
           probe,
           uuid,
           dir: this.root.directory(probe, uuid),
           counting: linked.length > 0,
           programs: programs.map((p) =>
-            p.state === 'attached' && !linked.includes(p.name) ? { ...p, state: 'missing' as const, reason: 'detached' } : p,
+            p.state === 'attached' && !linked.includes(p.name)
+              ? { ...p, state: 'missing' as const, reason: 'detached' }
+              : p,
           ),
         };
       }),
@@ -98,7 +102,9 @@ export class Keeper {
       .probes()
       .filter((probe) => only === undefined || probe === only)
       .flatMap((probe) =>
-        this.root.lineages(probe).map(({ uuid }) => ({ probe, uuid, programs: this.root.detach(this.root.directory(probe, uuid)) })),
+        this.root
+          .lineages(probe)
+          .map(({ uuid }) => ({ probe, uuid, programs: this.root.detach(this.root.directory(probe, uuid)) })),
       )
       .filter((d) => d.programs.length > 0);
     if (detached.length > 0) await createPinnedTables(this.root.path).gracePeriod();
@@ -116,7 +122,9 @@ export class Keeper {
     const found = this.root.lineages(probe).find((l) => l.uuid === uuid);
     if (!found) return { removed: false };
     if (found.linked.length > 0) {
-      throw new MusterError('keeper/refused', `retire ${probe}/${uuid}: it still counts`, { remedy: 'detach it first' });
+      throw new MusterError('keeper/refused', `retire ${probe}/${uuid}: it still counts`, {
+        remedy: 'detach it first',
+      });
     }
     this.root.remove(this.root.directory(probe, uuid));
     this.log.info({ probe, uuid }, 'lineage retired');
@@ -132,7 +140,9 @@ export class Keeper {
       return this.runs().flatMap(({ probe, uuid, program, runs, runTimeNs }) => {
         const first = before.find((b) => b.uuid === uuid && b.program === program);
         if (!first) return [];
-        return [{ probe, uuid, program, runs: String(runs - first.runs), runTimeNs: String(runTimeNs - first.runTimeNs) }];
+        return [
+          { probe, uuid, program, runs: String(runs - first.runs), runTimeNs: String(runTimeNs - first.runTimeNs) },
+        ];
       });
     } finally {
       closeSync(period);

@@ -111,7 +111,11 @@ export class LibbpfProbeKernel implements ProbeKernel {
 function load(wanted: Wanted, bytes: Uint8Array, rows: ReadonlyMap<string, number>): Loaded {
   const missing = new Map<string, string>();
   for (;;) {
-    const object = BpfObject.open(bytes, wanted.probe, wanted.programs.map((p) => p.name));
+    const object = BpfObject.open(
+      bytes,
+      wanted.probe,
+      wanted.programs.map((p) => p.name),
+    );
     try {
       for (const [map, count] of rows) object.setRows(map, count);
       object.setInitialValue(constantsMap, wanted.constants);
@@ -142,7 +146,9 @@ function attach(loaded: Loaded, wanted: Wanted): Map<string, string> {
     missing.set(program.name, refusal.error.what);
   }
   if (missing.size === wanted.programs.length) {
-    throw new MusterError('bpf/attach', `attach ${wanted.probe}: no program could be attached`, { cause: [...missing.values()].join('; ') });
+    throw new MusterError('bpf/attach', `attach ${wanted.probe}: no program could be attached`, {
+      cause: [...missing.values()].join('; '),
+    });
   }
   return missing;
 }
@@ -151,7 +157,8 @@ function pinMaps(object: BpfObject, wanted: Wanted, directory: string): void {
   pin(object.mapFd(controlMap), join(directory, 'control'));
   for (const { name } of wanted.tables) {
     for (const part of slotParts) {
-      for (const slot of [0, 1] as const) pin(object.mapFd(mapName(name, part, slot)), join(directory, pinName(name, part, slot)));
+      for (const slot of [0, 1] as const)
+        pin(object.mapFd(mapName(name, part, slot)), join(directory, pinName(name, part, slot)));
     }
   }
   // For the agent to wait a grace period with, where membarrier does not wait.

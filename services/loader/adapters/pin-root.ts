@@ -3,7 +3,19 @@
  * maps and programs 0660 root:group, links 0600 root: the group can read and count on, and can detach nothing.
  * A lineage appears by renaming its finished directory; what a killed loader left half-made (tmp-…) is swept away.
  */
-import { chmodSync, chownSync, closeSync, mkdirSync, openSync, readFileSync, readdirSync, rmdirSync, statfsSync, statSync, unlinkSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  closeSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readdirSync,
+  rmdirSync,
+  statfsSync,
+  statSync,
+  unlinkSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { getPinned } from '../../shared/adapters/libbpf.ts';
 import { readMetaJson } from '../../shared/adapters/libbpf-pinned-tables.ts';
@@ -132,13 +144,15 @@ export class PinRoot {
 
   /** Removes everything, the root included. */
   removeAll(): void {
-    for (const probe of this.probes()) for (const name of children(join(this.path, probe))) this.remove(join(this.path, probe, name));
+    for (const probe of this.probes())
+      for (const name of children(join(this.path, probe))) this.remove(join(this.path, probe, name));
     if (this.probes().length === 0) rmdirSync(this.path);
   }
 
   private sweep(): void {
     for (const probe of this.probes()) {
-      for (const name of children(join(this.path, probe))) if (temporary.test(name)) this.remove(join(this.path, probe, name));
+      for (const name of children(join(this.path, probe)))
+        if (temporary.test(name)) this.remove(join(this.path, probe, name));
     }
   }
 }
@@ -153,7 +167,9 @@ function children(path: string): string[] {
 }
 
 const linkedPrograms = (directory: string): string[] =>
-  children(directory).filter((name) => name.startsWith('link-')).map((name) => name.slice('link-'.length));
+  children(directory)
+    .filter((name) => name.startsWith('link-'))
+    .map((name) => name.slice('link-'.length));
 
 function readMeta(directory: string): LineageMeta | undefined {
   try {
@@ -175,7 +191,9 @@ function requireBpffs(path: string): void {
     }
     throw new MusterError('bpf/no-bpffs', `pin below ${path}: it is not on a BPF file system`, {
       cause: `${at} is on another file system`,
-      ...(path.startsWith('/sys/fs/bpf') ? {} : { remedy: `choose a --pin-root below /sys/fs/bpf, or mount -t bpf bpf ${at}` }),
+      ...(path.startsWith('/sys/fs/bpf')
+        ? {}
+        : { remedy: `choose a --pin-root below /sys/fs/bpf, or mount -t bpf bpf ${at}` }),
     });
   }
 }

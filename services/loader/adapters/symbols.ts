@@ -51,7 +51,13 @@ export class Symbols {
       const fileOffset = at - map.start + map.offset;
       const symbol = nameIn(this.fileTable(`/proc/${pid}/root${map.path}`), fileOffset);
       const offset = `0x${fileOffset.toString(16)}`;
-      return { address, module: map.path, offset, name: `${map.path}+${offset}`, ...(symbol === undefined ? {} : { symbol }) };
+      return {
+        address,
+        module: map.path,
+        offset,
+        name: `${map.path}+${offset}`,
+        ...(symbol === undefined ? {} : { symbol }),
+      };
     });
   }
 
@@ -77,7 +83,8 @@ export class Symbols {
 }
 
 const none: SymbolTable = { starts: new BigUint64Array(), names: [] };
-const parse = (address: string): bigint => BigInt(address.startsWith('0x') || address.startsWith('0X') ? address : `0x${address}`);
+const parse = (address: string): bigint =>
+  BigInt(address.startsWith('0x') || address.startsWith('0X') ? address : `0x${address}`);
 
 function tableOf(symbols: { start: bigint; name: string }[]): SymbolTable {
   symbols.sort((a, b) => (a.start < b.start ? -1 : a.start > b.start ? 1 : 0));
@@ -101,19 +108,26 @@ function readKallsyms(): SymbolTable {
   for (const line of readFileSync('/proc/kallsyms', 'utf8').split('\n')) {
     const [start, type, name] = line.split(/[ \t]/) as [string, string | undefined, string | undefined];
     // Zero: hidden from this process. Text symbols only.
-    if (name && type && 'tTwW'.includes(type) && !/^0+$/.test(start)) symbols.push({ start: BigInt(`0x${start}`), name });
+    if (name && type && 'tTwW'.includes(type) && !/^0+$/.test(start))
+      symbols.push({ start: BigInt(`0x${start}`), name });
   }
   return tableOf(symbols);
 }
 
 function readMaps(pid: number): { start: bigint; end: bigint; offset: bigint; path: string }[] {
   try {
-    return readFileSync(`/proc/${pid}/maps`, 'utf8').split('\n').flatMap((line) => {
-      const match = /^([0-9a-f]+)-([0-9a-f]+) \S+ ([0-9a-f]+) \S+ \d+ +(.+)$/.exec(line);
-      if (!match) return [];
-      const [start, end, offset] = [match[1]!, match[2]!, match[3]!].map((hex) => BigInt(`0x${hex}`)) as [bigint, bigint, bigint];
-      return [{ start, end, offset, path: match[4]!.replace(/ \(deleted\)$/, '') }];
-    });
+    return readFileSync(`/proc/${pid}/maps`, 'utf8')
+      .split('\n')
+      .flatMap((line) => {
+        const match = /^([0-9a-f]+)-([0-9a-f]+) \S+ ([0-9a-f]+) \S+ \d+ +(.+)$/.exec(line);
+        if (!match) return [];
+        const [start, end, offset] = [match[1]!, match[2]!, match[3]!].map((hex) => BigInt(`0x${hex}`)) as [
+          bigint,
+          bigint,
+          bigint,
+        ];
+        return [{ start, end, offset, path: match[4]!.replace(/ \(deleted\)$/, '') }];
+      });
   } catch {
     return [];
   }
@@ -138,7 +152,11 @@ function readFileSymbols(fd: number): SymbolTable {
   const loads: { address: bigint; offset: bigint; size: bigint }[] = [];
   for (let at = 0; at + 56 <= segments.length; at += 56) {
     if (segments.readUInt32LE(at) !== 1) continue;
-    loads.push({ offset: segments.readBigUInt64LE(at + 8), address: segments.readBigUInt64LE(at + 16), size: segments.readBigUInt64LE(at + 32) });
+    loads.push({
+      offset: segments.readBigUInt64LE(at + 8),
+      address: segments.readBigUInt64LE(at + 16),
+      size: segments.readBigUInt64LE(at + 32),
+    });
   }
   const symbols: { start: bigint; name: string }[] = [];
   for (let at = 0; at + 64 <= sections.length; at += 64) {
@@ -154,7 +172,8 @@ function readFileSymbols(fd: number): SymbolTable {
       const load = loads.find((l) => value >= l.address && value < l.address + l.size);
       const nameAt = table.readUInt32LE(s);
       const end = names.indexOf(0, nameAt);
-      if (load && end > nameAt) symbols.push({ start: value - load.address + load.offset, name: names.toString('utf8', nameAt, end) });
+      if (load && end > nameAt)
+        symbols.push({ start: value - load.address + load.offset, name: names.toString('utf8', nameAt, end) });
     }
   }
   return tableOf(symbols);

@@ -38,7 +38,14 @@ export async function listen(path: string, gid: number, lines: LineServer): Prom
   server.maxConnections = connectionsMax;
   mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
   await new Promise<void>((resolve, reject) => {
-    server.once('error', (cause) => reject(new MusterError('config/invalid', `listen on ${path}: ${describeCause(cause)}`, { cause, remedy: 'choose another --socket' })));
+    server.once('error', (cause) =>
+      reject(
+        new MusterError('config/invalid', `listen on ${path}: ${describeCause(cause)}`, {
+          cause,
+          remedy: 'choose another --socket',
+        }),
+      ),
+    );
     // Born without any access for others, then opened to the group.
     const mask = process.umask(0o177);
     server.listen(path, resolve);
@@ -85,7 +92,9 @@ async function removeStale(path: string): Promise<void> {
     probe.on('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? 'unknown'));
   });
   if (found === 'listening') {
-    throw new MusterError('pins/locked', `listen on ${path}: another keeper answers there`, { remedy: 'stop it, or use another --socket' });
+    throw new MusterError('pins/locked', `listen on ${path}: another keeper answers there`, {
+      remedy: 'stop it, or use another --socket',
+    });
   }
   // A plain file refuses connections too, and is someone's.
   if (found === 'ECONNREFUSED' && lstatSync(path).isSocket()) unlinkSync(path);

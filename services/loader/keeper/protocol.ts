@@ -59,7 +59,8 @@ const refuse = (what: string, cause?: unknown): MusterError =>
     remedy: 'ops: status, detach, remove, retire, statistics, symbols',
   });
 
-export const formatReply = (to: RequestId, fields: object): string => `${JSON.stringify({ id: to, ok: true, ...fields })}\n`;
+export const formatReply = (to: RequestId, fields: object): string =>
+  `${JSON.stringify({ id: to, ok: true, ...fields })}\n`;
 
 export const formatError = (to: RequestId, error: MusterError): string =>
   `${JSON.stringify({ id: to, ok: false, error: { code: error.code, message: error.message } })}\n`;
@@ -73,10 +74,17 @@ export async function replyTo(line: string, uid: number | undefined, ownUid: num
   if (request instanceof MusterError) return formatError(id, request);
   try {
     if (privileged(request.op) && uid !== 0 && uid !== ownUid) {
-      throw new MusterError('keeper/refused', `${request.op}: not for uid ${uid ?? 'unknown'}`, { remedy: 'ask as the keeper’s own user' });
+      throw new MusterError('keeper/refused', `${request.op}: not for uid ${uid ?? 'unknown'}`, {
+        remedy: 'ask as the keeper’s own user',
+      });
     }
     return formatReply(id, await answer(request));
   } catch (cause) {
-    return formatError(id, cause instanceof MusterError ? cause : new MusterError('keeper/refused', `${request.op}: ${describeCause(cause)}`, { cause }));
+    return formatError(
+      id,
+      cause instanceof MusterError
+        ? cause
+        : new MusterError('keeper/refused', `${request.op}: ${describeCause(cause)}`, { cause }),
+    );
   }
 }

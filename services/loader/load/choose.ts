@@ -33,8 +33,10 @@ export function mismatch(found: Pinned, wanted: Wanted, bootId: string): string 
   if (meta.cpus !== wanted.cpus) return 'the number of possible CPUs changed';
   if (meta.scope !== wanted.scope.path) return 'the scope changed';
   if (meta.schemaHash !== wanted.schemaHash) return 'the schema changed';
-  if (identity(meta.cpus, meta.scope, meta.schemaHash, meta.tables) !==
-    identity(wanted.cpus, wanted.scope.path, wanted.schemaHash, wanted.tables)) {
+  if (
+    identity(meta.cpus, meta.scope, meta.schemaHash, meta.tables) !==
+    identity(wanted.cpus, wanted.scope.path, wanted.schemaHash, wanted.tables)
+  ) {
     return 'the size or layout of its tables changed';
   }
   const detached = meta.programs.filter((p) => !found.linked.includes(p.name));
@@ -60,10 +62,18 @@ export function choose(
   const adopted = fit[0];
   const end = live.filter((p) => p !== adopted).map((p) => p.uuid);
   if (adopted) return { kind: 'adopt', uuid: adopted.uuid, end };
-  return { kind: 'new', end, because: reasons[0] ?? (pinned.length > 0 ? 'the lineages before have ended' : 'there was none') };
+  return {
+    kind: 'new',
+    end,
+    because: reasons[0] ?? (pinned.length > 0 ? 'the lineages before have ended' : 'there was none'),
+  };
 }
 
-function differentPrograms(meta: LineageMeta, wanted: Wanted, tags: ReadonlyMap<string, string> | undefined): string | undefined {
+function differentPrograms(
+  meta: LineageMeta,
+  wanted: Wanted,
+  tags: ReadonlyMap<string, string> | undefined,
+): string | undefined {
   if (!tags) return 'its programs could not be compared';
   const now = wanted.programs.filter((p) => tags.has(p.name));
   const same =

@@ -41,7 +41,13 @@ export interface Wanted {
 const u32Max = 0xffffffff;
 
 /** `rows` overrides a table's rows by name; names of other probes' tables may stand in it. */
-export function want(probe: string, spec: ObjectSpec, cpus: number, scope: Scope, rows: ReadonlyMap<string, number>): Wanted {
+export function want(
+  probe: string,
+  spec: ObjectSpec,
+  cpus: number,
+  scope: Scope,
+  rows: ReadonlyMap<string, number>,
+): Wanted {
   const tables = spec.tables.map((table) => {
     const count = rows.get(table.name) ?? table.rows;
     if (!Number.isInteger(count) || count < 1 || count > rowsMax) {
@@ -69,7 +75,9 @@ export function want(probe: string, spec: ObjectSpec, cpus: number, scope: Scope
     };
     for (const part of slotParts) {
       if (sizes[part] > u32Max) {
-        throw new MusterError('bpf/memory', `table ${table.name}: its ${part} would need ${sizes[part]} elements`, { values: { cpus } });
+        throw new MusterError('bpf/memory', `table ${table.name}: its ${part} would need ${sizes[part]} elements`, {
+          values: { cpus },
+        });
       }
       for (const slot of [0, 1] as const) mapRows.set(mapName(table.name, part, slot), sizes[part]);
     }

@@ -17,8 +17,18 @@ export type BtfType =
   | { readonly kind: 'int'; readonly name: string; readonly size: number; readonly signed: boolean }
   | { readonly kind: 'pointer'; readonly name: string; readonly type: number }
   | { readonly kind: 'array'; readonly name: string; readonly type: number; readonly count: number }
-  | { readonly kind: 'struct' | 'union'; readonly name: string; readonly size: number; readonly members: readonly BtfMember[] }
-  | { readonly kind: 'enum'; readonly name: string; readonly size: number; readonly names: Readonly<Record<string, string>> }
+  | {
+      readonly kind: 'struct' | 'union';
+      readonly name: string;
+      readonly size: number;
+      readonly members: readonly BtfMember[];
+    }
+  | {
+      readonly kind: 'enum';
+      readonly name: string;
+      readonly size: number;
+      readonly names: Readonly<Record<string, string>>;
+    }
   /** typedef, const, volatile, restrict, type tag: another name for a type. */
   | { readonly kind: 'alias'; readonly name: string; readonly type: number }
   | { readonly kind: 'variable'; readonly name: string; readonly type: number }
@@ -42,7 +52,7 @@ export function readBtf(bytes: Uint8Array): Btf {
   const types = new ObjectBytes(header.slice(start + header.u32(8), header.u32(12)), 'BTF types');
   const names = new ObjectBytes(header.slice(start + header.u32(16), header.u32(20)), 'BTF names');
   const found: BtfType[] = [{ kind: 'other', name: 'void', what: 'void' }];
-  for (let at = 0; at < types.bytes.length; ) {
+  for (let at = 0; at < types.bytes.length;) {
     if (found.length > typesMax) refuse('too many types', { limit: typesMax });
     const [type, next] = readType(types, names, at);
     found.push(type);

@@ -21,26 +21,41 @@ export const refuseTable = (table: string, what: string, remedy: string): never 
 export function readKey(btf: Btf, id: number, table: string): { labels: LabelSchema[]; words: number } {
   const type = resolve(btf, id);
   if (type.kind !== 'struct') {
-    return refuseTable(table, `its key is a ${describe(type)}, not a struct`, 'make the key a struct of whole 64-bit words');
+    return refuseTable(
+      table,
+      `its key is a ${describe(type)}, not a struct`,
+      'make the key a struct of whole 64-bit words',
+    );
   }
   if (type.size === 0 || type.size % 8 !== 0) {
-    refuseTable(table, `its key struct ${type.name} has ${type.size} bytes, which is not whole 64-bit words`,
-      'fill it up with a member such as `__u32 pad`, set to zero in every key');
+    refuseTable(
+      table,
+      `its key struct ${type.name} has ${type.size} bytes, which is not whole 64-bit words`,
+      'fill it up with a member such as `__u32 pad`, set to zero in every key',
+    );
   }
   const words = type.size / 8;
   if (words > keyWordsMax) {
-    refuseTable(table, `its key struct ${type.name} has ${words} words; at most ${keyWordsMax} are supported`, 'use a smaller key');
+    refuseTable(
+      table,
+      `its key struct ${type.name} has ${words} words; at most ${keyWordsMax} are supported`,
+      'use a smaller key',
+    );
   }
   const structId = structOf(btf, id);
   const labels: LabelSchema[] = [];
   let end = 0;
   type.members.forEach((member, index) => {
     const field = `${type.name}.${member.name || `(member ${index})`}`;
-    if (member.bits !== 0 || member.bitOffset % 8 !== 0) refuseTable(table, `${field} is a bit-field`, 'use a whole integer');
+    if (member.bits !== 0 || member.bitOffset % 8 !== 0)
+      refuseTable(table, `${field} is a bit-field`, 'use a whole integer');
     const offset = member.bitOffset / 8;
     if (offset !== end) {
-      refuseTable(table, `${end < offset ? `${offset - end} bytes before ${field} belong to no member` : `${field} overlaps another`}`,
-        'name every byte of the key: add a member such as `__u32 pad`, set to zero in every key');
+      refuseTable(
+        table,
+        `${end < offset ? `${offset - end} bytes before ${field} belong to no member` : `${field} overlaps another`}`,
+        'name every byte of the key: add a member such as `__u32 pad`, set to zero in every key',
+      );
     }
     const size = sizeOf(btf, member.type);
     end = offset + size;
@@ -48,8 +63,11 @@ export function readKey(btf: Btf, id: number, table: string): { labels: LabelSch
     labels.push(readLabel(btf, member, { offset, size }, tagsOf(btf, structId, index), table, field));
   });
   if (end !== type.size) {
-    refuseTable(table, `the last ${type.size - end} bytes of ${type.name} belong to no member`,
-      'name every byte of the key: add a member such as `__u32 pad`, set to zero in every key');
+    refuseTable(
+      table,
+      `the last ${type.size - end} bytes of ${type.name} belong to no member`,
+      'name every byte of the key: add a member such as `__u32 pad`, set to zero in every key',
+    );
   }
   for (const [i, label] of labels.entries()) {
     const first = labels.findIndex((other) => other.name === label.name);
@@ -59,12 +77,21 @@ export function readKey(btf: Btf, id: number, table: string): { labels: LabelSch
 }
 
 function readLabel(
-  btf: Btf, member: BtfMember, place: { offset: number; size: number }, tags: readonly string[], table: string, field: string,
+  btf: Btf,
+  member: BtfMember,
+  place: { offset: number; size: number },
+  tags: readonly string[],
+  table: string,
+  field: string,
 ): LabelSchema {
   const tagged = (prefix: string): string | undefined => tags.find((t) => t.startsWith(prefix))?.slice(prefix.length);
   const name = tagged('muster:name:') ?? member.name;
   if (!labelName.test(name)) {
-    refuseTable(table, `${field}: "${name}" is no label name (letters a–z, digits, _)`, 'give it one with MUSTER_NAME("…")');
+    refuseTable(
+      table,
+      `${field}: "${name}" is no label name (letters a–z, digits, _)`,
+      'give it one with MUSTER_NAME("…")',
+    );
   }
   const meaning = tagged('muster:as:');
   if (meaning !== undefined && !labelName.test(meaning)) {
@@ -76,9 +103,13 @@ function readLabel(
   if (type.kind === 'int' && [1, 2, 4, 8].includes(type.size)) {
     return { name, meaning: type.signed ? 's64' : 'u64', ...place };
   }
-  if (type.kind === 'struct' && type.name === 'muster_comm' && type.size === 16) return { name, meaning: 'comm', ...place };
-  return refuseTable(table, `${field} is a ${describe(type)}, which has no text`,
-    'use an integer, an enum or struct muster_comm, or say what it means with MUSTER_AS("…")');
+  if (type.kind === 'struct' && type.name === 'muster_comm' && type.size === 16)
+    return { name, meaning: 'comm', ...place };
+  return refuseTable(
+    table,
+    `${field} is a ${describe(type)}, which has no text`,
+    'use an integer, an enum or struct muster_comm, or say what it means with MUSTER_AS("…")',
+  );
 }
 
 /** Tags refer to the struct itself, not to a typedef of it. */

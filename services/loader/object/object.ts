@@ -45,9 +45,13 @@ export function readObject(bytes: Uint8Array): ObjectSpec {
   for (const [name, size] of expectedConstants(tables)) {
     const found = constants.variables.get(name);
     if (found?.size !== size) {
-      throw new MusterError('bpf/contract', `read object: its constant ${name} is ${found ? `${found.size} bytes, not ${size}` : 'missing'}`, {
-        remedy: 'include the "muster.bpf.h" of this version',
-      });
+      throw new MusterError(
+        'bpf/contract',
+        `read object: its constant ${name} is ${found ? `${found.size} bytes, not ${size}` : 'missing'}`,
+        {
+          remedy: 'include the "muster.bpf.h" of this version',
+        },
+      );
     }
   }
   checkControl(elf);
@@ -81,12 +85,18 @@ function readPrograms(elf: Elf): ProgramSpec[] {
     programs.push({ name: symbol.name, hook, optional: hook !== section.name });
   }
   if (programs.length === 0) {
-    throw new MusterError('bpf/contract', 'read object: it has no program', { remedy: 'give a function a SEC("…") with its hook' });
+    throw new MusterError('bpf/contract', 'read object: it has no program', {
+      remedy: 'give a function a SEC("…") with its hook',
+    });
   }
   if (programs.length > programsMax) {
-    throw new MusterError('bpf/contract', `read object: ${programs.length} programs, at most ${programsMax} are supported`, {
-      remedy: 'split the probe into several objects',
-    });
+    throw new MusterError(
+      'bpf/contract',
+      `read object: ${programs.length} programs, at most ${programsMax} are supported`,
+      {
+        remedy: 'split the probe into several objects',
+      },
+    );
   }
   return programs;
 }
@@ -104,8 +114,12 @@ function readConstants(elf: Elf): ObjectSpec['constants'] {
 function checkControl(elf: Elf): void {
   const section = elf.sections.find((s) => s.name === controlMap);
   if (section?.bytes.length !== controlWords * 8) {
-    throw new MusterError('bpf/contract', `read object: section ${controlMap} has ${section?.bytes.length ?? 0} bytes, not ${controlWords * 8}`, {
-      remedy: 'include the "muster.bpf.h" of this version, and put nothing else into that section',
-    });
+    throw new MusterError(
+      'bpf/contract',
+      `read object: section ${controlMap} has ${section?.bytes.length ?? 0} bytes, not ${controlWords * 8}`,
+      {
+        remedy: 'include the "muster.bpf.h" of this version, and put nothing else into that section',
+      },
+    );
   }
 }

@@ -33,9 +33,13 @@ export function readTables(btf: Btf): TableSchema[] {
   }
   if (tables.length === 0) throw new MusterError('bpf/contract', 'read object: it declares no table');
   if (tables.length > tablesMax) {
-    throw new MusterError('bpf/contract', `read object: it declares ${tables.length} tables, at most ${tablesMax} fit`, {
-      remedy: 'split the probe into several objects',
-    });
+    throw new MusterError(
+      'bpf/contract',
+      `read object: it declares ${tables.length} tables, at most ${tablesMax} fit`,
+      {
+        remedy: 'split the probe into several objects',
+      },
+    );
   }
   return tables;
 }
@@ -60,13 +64,21 @@ function readTable(btf: Btf, maps: ReadonlyMap<string, MapDeclaration>, name: st
   const [, kind, unit, ...help] = tag.split(':');
   if (!tableName.test(name)) refuseTable(name, 'is no table name (letters a–z, digits, _)', 'rename it');
   if (kind !== 'counter' && kind !== 'histogram') {
-    return refuseTable(name, `its kind "${kind ?? ''}" is unknown`, 'declare it with MUSTER_COUNTER or MUSTER_HISTOGRAM');
+    return refuseTable(
+      name,
+      `its kind "${kind ?? ''}" is unknown`,
+      'declare it with MUSTER_COUNTER or MUSTER_HISTOGRAM',
+    );
   }
   if (!unit) return refuseTable(name, 'it has no unit', 'name the unit of its values, e.g. "calls", "ns", "bytes"');
   for (const slot of [0, 1] as const) {
     for (const part of slotParts) {
       if (!maps.has(mapName(name, part, slot))) {
-        refuseTable(name, `map ${mapName(name, part, slot)} is missing`, 'declare it with MUSTER_COUNTER or MUSTER_HISTOGRAM');
+        refuseTable(
+          name,
+          `map ${mapName(name, part, slot)} is missing`,
+          'declare it with MUSTER_COUNTER or MUSTER_HISTOGRAM',
+        );
       }
     }
   }
@@ -74,7 +86,11 @@ function readTable(btf: Btf, maps: ReadonlyMap<string, MapDeclaration>, name: st
     const pointer = maps.get(mapName(name, part, slot))!.members.get(member);
     const type = pointer === undefined ? undefined : resolve(btf, pointer);
     if (type?.kind === 'pointer') return type.type;
-    return refuseTable(name, `map ${mapName(name, part, slot)} has no ${member}`, 'declare it with MUSTER_COUNTER or MUSTER_HISTOGRAM');
+    return refuseTable(
+      name,
+      `map ${mapName(name, part, slot)} has no ${member}`,
+      'declare it with MUSTER_COUNTER or MUSTER_HISTOGRAM',
+    );
   };
   const sizes = (slot: 0 | 1): number[] => [
     sizeOf(btf, typeOf('ids', slot, 'key')),
@@ -87,16 +103,27 @@ function readTable(btf: Btf, maps: ReadonlyMap<string, MapDeclaration>, name: st
   const expected = [words * 8, words * 8, valueCount * 8, ledgerBytes];
   for (const slot of [0, 1] as const) {
     if (sizes(slot).join() !== expected.join()) {
-      refuseTable(name, `the maps of slot ${slot} hold ${sizes(slot).join(', ')} bytes (key, marked key, cell, ledger), not ${expected.join(', ')}`,
-        'declare it with MUSTER_COUNTER or MUSTER_HISTOGRAM of this version');
+      refuseTable(
+        name,
+        `the maps of slot ${slot} hold ${sizes(slot).join(', ')} bytes (key, marked key, cell, ledger), not ${expected.join(', ')}`,
+        'declare it with MUSTER_COUNTER or MUSTER_HISTOGRAM of this version',
+      );
     }
   }
   const bucket = labels.findIndex((l) => l.meaning === 'bucket');
   const last = labels.at(-1);
-  if (kind === 'histogram' && !(last?.meaning === 'bucket' && bucket === labels.length - 1 && last.size === 8 && last.offset === words * 8 - 8)) {
-    refuseTable(name, 'a histogram’s key ends in its bucket, one 64-bit word', 'put MUSTER_BUCKET last in the key struct');
+  if (
+    kind === 'histogram' &&
+    !(last?.meaning === 'bucket' && bucket === labels.length - 1 && last.size === 8 && last.offset === words * 8 - 8)
+  ) {
+    refuseTable(
+      name,
+      'a histogram’s key ends in its bucket, one 64-bit word',
+      'put MUSTER_BUCKET last in the key struct',
+    );
   }
-  if (kind === 'counter' && bucket >= 0) refuseTable(name, 'a counter’s key has no bucket', 'declare it with MUSTER_HISTOGRAM');
+  if (kind === 'counter' && bucket >= 0)
+    refuseTable(name, 'a counter’s key has no bucket', 'declare it with MUSTER_HISTOGRAM');
   const rows = declaredRows(btf, typeOf('keys', 0, 'max_entries')) - 1;
   if (rows < 1 || rows > rowsMax) refuseTable(name, `it declares ${rows} rows`, `declare 1 to ${rowsMax} rows`);
   return { name, kind, unit, help: help.join(':'), rows, hints: hintsFor(rows), keyWords: words, valueCount, labels };

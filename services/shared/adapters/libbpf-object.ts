@@ -142,8 +142,15 @@ function loadError(object: string, program: string, result: number, said: readon
   const cause = said.map((line) => line.replace(/^libbpf: /, '')).join('; ') || errno;
   const rejected = log.length > 0 && program !== '';
   if (rejected) {
-    const last = log.split('\n').filter((line) => line && !line.startsWith('processed ')).at(-1) ?? errno;
-    return new MusterError('bpf/verifier', `load ${where}: the verifier refused it: ${last.trim()}`, { cause: errno, log });
+    const last =
+      log
+        .split('\n')
+        .filter((line) => line && !line.startsWith('processed '))
+        .at(-1) ?? errno;
+    return new MusterError('bpf/verifier', `load ${where}: the verifier refused it: ${last.trim()}`, {
+      cause: errno,
+      log,
+    });
   }
   if (errno === 'EPERM') {
     return new MusterError('bpf/no-privilege', `load ${where}: not permitted`, { cause });

@@ -26,7 +26,8 @@ export function mapPinned(path: string, name: string, bytes: number): Mapping {
   try {
     const { valueBytes, maxRows } = mapInfo(fd, what);
     const have = Math.ceil(valueBytes / 8) * 8 * maxRows;
-    if (have < bytes) throw new MusterError('bpf/map', `map ${what}: smaller than its schema`, { values: { have, bytes } });
+    if (have < bytes)
+      throw new MusterError('bpf/map', `map ${what}: smaller than its schema`, { values: { have, bytes } });
     return mapShared(fd, have, true, what);
   } finally {
     closeSync(fd);
@@ -84,7 +85,9 @@ export class PinnedSlot {
     const run = (issued + 1) * valueCount;
     if (issued !== this.cellRunRows) {
       const stride = (rows + 1) * valueCount;
-      this.cellRuns = Array.from({ length: this.cpus }, (_, cpu) => this.cells.words.subarray(cpu * stride, cpu * stride + run));
+      this.cellRuns = Array.from({ length: this.cpus }, (_, cpu) =>
+        this.cells.words.subarray(cpu * stride, cpu * stride + run),
+      );
       this.cellRunRows = issued;
     }
     if (into.cells.length < this.cpus * run * 2) {
@@ -116,10 +119,15 @@ export class PinnedSlot {
   }
 
   empty(): boolean {
-    if (this.ids !== undefined && !mapEmpty(this.ids, this.schema.keyWords * 8, `${this.path}/${this.pinName('ids')}`)) {
+    if (
+      this.ids !== undefined &&
+      !mapEmpty(this.ids, this.schema.keyWords * 8, `${this.path}/${this.pinName('ids')}`)
+    ) {
       return false;
     }
-    return allZero(this.keys.words) && allZero(this.cells.words) && allZero(this.ledger.words) && this.withHints(allZero);
+    return (
+      allZero(this.keys.words) && allZero(this.cells.words) && allZero(this.ledger.words) && this.withHints(allZero)
+    );
   }
 
   /** Hints are mapped only while they are cleared or checked: nothing else in user space looks at them. */

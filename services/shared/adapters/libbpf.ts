@@ -56,7 +56,11 @@ export function libbpf(): Libbpf {
   const text = Buffer.alloc(messageBytesMax);
   const DEBUG = 2;
   // A va_list argument is a pointer in the calling conventions of x86-64 and arm64: it is handed on as one.
-  printer = loadForeign().Callback('int', ['int', 'pointer', 'pointer'], ((level: number, format: Buffer, args: Buffer) => {
+  printer = loadForeign().Callback('int', ['int', 'pointer', 'pointer'], ((
+    level: number,
+    format: Buffer,
+    args: Buffer,
+  ) => {
     if (level >= DEBUG || messages.length >= messagesMax) return 0;
     const length = Math.min(vsnprintf(text, text.length, format, args), text.length - 1);
     if (length > 0) messages.push(text.toString('utf8', 0, length).trimEnd());
@@ -88,7 +92,8 @@ const checked = (code: ErrorCode, what: string, result: number): number => {
 };
 
 /** CPUs the kernel may ever have: the stride of everything that is per CPU. */
-export const possibleCpus = (): number => checked('bpf/map', 'count possible CPUs', libbpf().libbpf_num_possible_cpus());
+export const possibleCpus = (): number =>
+  checked('bpf/map', 'count possible CPUs', libbpf().libbpf_num_possible_cpus());
 
 /** A descriptor of what is pinned at `path`; undefined when nothing is. The caller closes it. */
 export function getPinned(path: string): number | undefined {
@@ -126,7 +131,11 @@ function readInfo(fd: number, what: string): number {
 export function mapInfo(fd: number, what: string): MapInfo {
   readInfo(fd, what);
   const [type, id, keyBytes, valueBytes, maxRows] = [0, 4, 8, 12, 16].map((at) => info.readUInt32LE(at)) as [
-    number, number, number, number, number,
+    number,
+    number,
+    number,
+    number,
+    number,
   ];
   return { type, id, keyBytes, valueBytes, maxRows };
 }
@@ -156,7 +165,14 @@ export function programInfo(fd: number, what: string): ProgramInfo {
 export const mapType = { hash: 1, array: 2, arrayOfMaps: 12 } as const;
 
 /** Creates a map of its own. `innerFd` is the template of a map of maps. */
-export function createMap(type: number, name: string, key: number, value: number, rows: number, innerFd?: number): number {
+export function createMap(
+  type: number,
+  name: string,
+  key: number,
+  value: number,
+  rows: number,
+  innerFd?: number,
+): number {
   // struct bpf_map_create_opts: size_t sz; u32 btf_fd, btf_key, btf_value, btf_vmlinux_value, inner_map_fd, …
   let options: Buffer | null = null;
   if (innerFd !== undefined) {
@@ -211,8 +227,13 @@ export interface Chunk {
 }
 
 /** Reads a map by batch look-ups, for maps that cannot be mapped. */
-export const readChunks = (fd: number, keyBytes: number, valueBytes: number, rows: number, what: string): Iterable<Chunk> =>
-  chunks('bpf_map_lookup_batch', fd, keyBytes, valueBytes, rows, what);
+export const readChunks = (
+  fd: number,
+  keyBytes: number,
+  valueBytes: number,
+  rows: number,
+  what: string,
+): Iterable<Chunk> => chunks('bpf_map_lookup_batch', fd, keyBytes, valueBytes, rows, what);
 
 const chunkRowsMax = 4096;
 function* chunks(
@@ -229,7 +250,7 @@ function* chunks(
   const count = Buffer.alloc(4);
   // The token is a u32 for a hash, a key for others: room for either.
   const token = Buffer.alloc(Math.max(8, keyBytes));
-  for (let first = true; ; ) {
+  for (let first = true; ;) {
     count.writeUInt32LE(capacity);
     const result = libbpf()[call](fd, first ? null : token, token, keys, values, count, null);
     const errno = result < 0 ? errnoName(result) : '0';

@@ -52,7 +52,8 @@ function pinned(t: TestContext, rows: number, options: { detached: boolean; gid?
 }
 
 const image = (): TableImage => ({ rowsIssued: 0, cells: new Uint32Array(), ledger: new Uint32Array() });
-const words = (limbs: Uint32Array): BigUint64Array => new BigUint64Array(limbs.buffer, limbs.byteOffset, limbs.length / 2);
+const words = (limbs: Uint32Array): BigUint64Array =>
+  new BigUint64Array(limbs.buffer, limbs.byteOffset, limbs.length / 2);
 
 /** Writes to a pinned array as a program would; unmapped at the end. */
 function writing(path: string, name: string, act: (map: Mapping) => void): void {
@@ -69,16 +70,20 @@ test('a read copies the rows in use of every CPU, and the ledger, where they bel
   assert.equal(into.rowsIssued, 0);
   writing(path, 'tiny-keys-0', ({ words: keys }) => (keys[0] = 300n));
   writing(path, 'tiny-cells-0', ({ words: cells }) => {
-    for (let cpu = 0; cpu < cpus(); cpu++) for (let row = 0; row <= 1000; row++) cells[cpu * 1001 + row] = (BigInt(cpu) << 40n) + BigInt(row);
+    for (let cpu = 0; cpu < cpus(); cpu++)
+      for (let row = 0; row <= 1000; row++) cells[cpu * 1001 + row] = (BigInt(cpu) << 40n) + BigInt(row);
   });
   writing(path, 'tiny-ledger-0', ({ words: ledger }) => {
-    for (let cpu = 0; cpu < cpus(); cpu++) for (let field = 0; field < 5; field++) ledger[cpu * 8 + field] = (1n << 33n) + BigInt(cpu * 5 + field);
+    for (let cpu = 0; cpu < cpus(); cpu++)
+      for (let field = 0; field < 5; field++) ledger[cpu * 8 + field] = (1n << 33n) + BigInt(cpu * 5 + field);
   });
   lineage.readTable(0, 0, into);
   assert.equal(into.rowsIssued, 300);
   for (let cpu = 0; cpu < cpus(); cpu++) {
-    for (const row of [0, 1, 299, 300]) assert.equal(words(into.cells)[cpu * 301 + row], (BigInt(cpu) << 40n) + BigInt(row));
-    for (let field = 0; field < 5; field++) assert.equal(words(into.ledger)[cpu * 5 + field], (1n << 33n) + BigInt(cpu * 5 + field));
+    for (const row of [0, 1, 299, 300])
+      assert.equal(words(into.cells)[cpu * 301 + row], (BigInt(cpu) << 40n) + BigInt(row));
+    for (let field = 0; field < 5; field++)
+      assert.equal(words(into.ledger)[cpu * 5 + field], (1n << 33n) + BigInt(cpu * 5 + field));
   }
   assert.deepEqual(lineage.readKeys(0, 0, 5, 7).length, 3 * 4 * 8);
 });
@@ -115,15 +120,18 @@ test('clearing leaves nothing, and every left-over of it is noticed', (t) => {
     ['a cell', () => writing(path, 'tiny-cells-0', ({ words: cells }) => (cells[cells.length - 1] = 1n << 32n))],
     ['the ledger', () => writing(path, 'tiny-ledger-0', ({ words: ledger }) => (ledger[1] = 1n))],
     ['a hint', () => writing(path, 'tiny-hints-0', ({ words: hints }) => (hints[hints.length - 1] = 1n))],
-    ['ids', () => {
-      const ids = getPinned(join(path, 'tiny-ids-0'))!;
-      for (let i = 0; i < 4999; i++) {
-        const key = Buffer.alloc(24);
-        key.writeUInt32LE(i);
-        update(ids, key, Buffer.alloc(4, 1), 'ids');
-      }
-      closeSync(ids);
-    }],
+    [
+      'ids',
+      () => {
+        const ids = getPinned(join(path, 'tiny-ids-0'))!;
+        for (let i = 0; i < 4999; i++) {
+          const key = Buffer.alloc(24);
+          key.writeUInt32LE(i);
+          update(ids, key, Buffer.alloc(4, 1), 'ids');
+        }
+        closeSync(ids);
+      },
+    ],
   ];
   assert.equal(lineage.slotEmpty(0, 0), true);
   for (const [what, soil] of dirt) {
@@ -187,7 +195,9 @@ test('no count is torn while another process carries it past 2^32', async (t) =>
     process.stdout.write('ready\\n');
     while (Date.now() < end) { words.fill(0xffffffffn, 0, ${rows + 1}); words.fill(0x100000000n, 0, ${rows + 1}); }
   });`;
-  const writer = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', source], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const writer = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', source], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   const ended = once(writer, 'exit');
   await once(writer.stdout, 'data');
   const into = image();
@@ -198,7 +208,8 @@ test('no count is torn while another process carries it past 2^32', async (t) =>
     let below = 0;
     for (let row = 0; row <= rows; row++) {
       const [low, high] = [into.cells[row * 2]!, into.cells[row * 2 + 1]!];
-      const whole = (low === 0xffffffff && high === 0) || (low === 0 && high === 1) || (reads === 0 && low === 0 && high === 0);
+      const whole =
+        (low === 0xffffffff && high === 0) || (low === 0 && high === 1) || (reads === 0 && low === 0 && high === 0);
       if (!whole) assert.fail(`row ${row} reads 0x${high.toString(16)}_${low.toString(16)}`);
       if (high === 0) below++;
     }
@@ -223,7 +234,10 @@ test('the wait: by membarrier, and by a map of maps where that does not wait', a
   const ms = performance.now() - before;
   t.diagnostic(`map of maps: ${ms.toFixed(1)} ms, the event loop ran ${turns} times`);
   assert.ok(ms > 0.5, 'it waits');
-  await assert.rejects(waitByMapOfMaps(root.path, []), (e: unknown) => e instanceof MusterError && e.code === 'pins/none');
+  await assert.rejects(
+    waitByMapOfMaps(root.path, []),
+    (e: unknown) => e instanceof MusterError && e.code === 'pins/none',
+  );
 });
 
 test('a process with no capability at all does an agent’s work through the group', (t) => {
@@ -233,8 +247,20 @@ test('a process with no capability at all does an agent’s work through the gro
   const run = (gid: string): string =>
     execFileSync(
       'setpriv',
-      ['--inh-caps=-all,+setuid,+setgid', 'setpriv', '--bounding-set=-all', '--no-new-privs',
-        process.execPath, '--import', 'tsx', child, root.path, directory, '12345', gid],
+      [
+        '--inh-caps=-all,+setuid,+setgid',
+        'setpriv',
+        '--bounding-set=-all',
+        '--no-new-privs',
+        process.execPath,
+        '--import',
+        'tsx',
+        child,
+        root.path,
+        directory,
+        '12345',
+        gid,
+      ],
       { encoding: 'utf8', timeout: 20_000, stdio: ['ignore', 'pipe', 'pipe'] },
     );
   const did = JSON.parse(run('4242')) as Record<string, unknown>;
