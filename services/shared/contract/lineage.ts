@@ -10,6 +10,7 @@
  *                           Entry 0 is no row's key: its mark counts the rows issued.
  *   <table>-cells-<slot>    mmapable array: (cpu × (rows + 1) + row) → valueCount u64. Row 0 is the overflow row.
  *   <table>-ledger-<slot>   mmapable array: cpu → u64 seen, failed[4], pad[3]   (64 bytes)
+ *   grace, grace-inner      map of maps and the map to put into it: an update of it waits one grace period
  *   prog-<program>          the program
  *   link-<program>          its link; readable by root alone
  */

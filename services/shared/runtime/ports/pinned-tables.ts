@@ -34,8 +34,9 @@ export interface PinnedLineage {
   readTable(table: number, slot: 0 | 1, into: TableImage): void;
   /** Copies key entries (mark word, then key words) of rows first…last; `bytes` = (last-first+1) × (1+keyWords) × 8. */
   readKeys(table: number, slot: 0 | 1, first: number, last: number): Uint8Array;
-  /** Sums over sealed generations, kept beside the maps: `seen` by table (contract/control.ts). */
+  /** A copy of the two retired records: words 32…95 of the control map (contract/control.ts), 64 in all. */
   readRetired(): BigUint64Array;
+  /** Stores them word by word; words that stay the same are safe to be stored again at any point. */
   writeRetired(words: BigUint64Array): void;
   /** Zeroes every map of a table's slot: ids, keys with marks, cells, ledger, hints. */
   clearSlot(table: number, slot: 0 | 1): void;
