@@ -12,7 +12,7 @@ import { statusOf } from '../../services/query/status.ts';
 import { connectQuery, QueryError } from '../../services/shared/adapters/grpc-client.ts';
 import { serviceDefinition } from '../../services/shared/adapters/grpc-schema.ts';
 import { protoJson } from '../../services/shared/contract/proto-json.ts';
-import { MusterError } from '../../services/shared/runtime/errors.ts';
+import type { MusterError } from '../../services/shared/runtime/errors.ts';
 import { nowMs, syscalls } from './checkpoints.ts';
 import { serve, type Rig } from './rig.ts';
 
