@@ -54,8 +54,10 @@ export function ownPlace(t: TestContext): Place {
 function start(
   args: readonly string[],
   env: Record<string, string> = {},
+  wrapper: readonly string[] = [],
 ): { child: ChildProcess; ready: Promise<Ready | undefined>; ended: Promise<Ended> } {
-  const child = spawn(process.execPath, ['--import', 'tsx', main, ...args], {
+  const [command, ...rest] = [...wrapper, process.execPath, '--import', 'tsx', main, ...args];
+  const child = spawn(command!, rest, {
     stdio: ['pipe', 'pipe', 'pipe'],
     env: { ...process.env, ...env },
   });
@@ -71,8 +73,9 @@ function start(
   return { child, ready, ended };
 }
 
-/** Loads, pins and exits. */
-export const runLoader = (args: readonly string[]): Promise<Ended> => start(args).ended;
+/** Loads, pins and exits; `wrapper` is a command that starts another, such as setpriv. */
+export const runLoader = (args: readonly string[], wrapper: readonly string[] = []): Promise<Ended> =>
+  start(args, {}, wrapper).ended;
 
 /** A keeper that stays; killed after the test if it still runs. */
 export class KeeperProcess {

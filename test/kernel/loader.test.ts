@@ -1,6 +1,7 @@
 /** The loader as a process on the real kernel: load, pin, adopt, refuse, and what outlives a kill -9. */
 import assert from 'node:assert/strict';
-import { readdirSync, statSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { createPinnedTables } from '../../services/shared/adapters/libbpf-pinned-tables.ts';
@@ -8,7 +9,7 @@ import { parseLineageMeta } from '../../services/shared/contract/lineage.ts';
 import type { TableImage } from '../../services/shared/runtime/ports/pinned-tables.ts';
 import { compileToFile, probeSource } from '../loader/compile.ts';
 import { KeeperProcess, ownPlace, runLoader } from './loader-process.ts';
-import { requireBpf } from './probe.ts';
+import { ownCgroup, requireBpf } from './probe.ts';
 
 function seen(pinRoot: string, probe: string, uuid: string): bigint {
   const lineage = createPinnedTables(pinRoot).open(`${probe}/${uuid}`);
@@ -176,4 +177,44 @@ test('what is wrong with the call is said in three lines, and nothing is pinned'
     assert.equal(ended.stderr.trimEnd().split('\n').length, 3, ended.stderr);
     assert.equal(ended.ready, undefined);
   }
+});
+
+test('without the privilege it says so, and how to get it', async (t) => {
+  if (!requireBpf(t)) return;
+  const { pinRoot } = ownPlace(t);
+  const { status, stderr } = await runLoader(['--pin-root', pinRoot], ['setpriv', '--bounding-set=-all']);
+  assert.equal(status, 1);
+  assert.match(
+    stderr,
+    /^error: load BPF programs: this process may not\n {2}why: .*CapEff 0x0.*\n {2}fix: run as root, or grant/,
+  );
+  assert.equal(stderr.trimEnd().split('\n').length, 3, stderr);
+});
+
+test('a bpffs that only root may enter is opened for passing through', async (t) => {
+  if (!requireBpf(t)) return;
+  const { directory } = ownPlace(t);
+  const mount = join(directory, 'bpf');
+  mkdirSync(mount);
+  execFileSync('mount', ['-t', 'bpf', '-o', 'mode=700', 'bpf', mount]);
+  try {
+    const pinRoot = join(mount, 'muster');
+    const { status, stderr } = await runLoader(['--probes', 'syscalls', '--pin-root', pinRoot, '--gid', '4242']);
+    assert.equal(status, 0, stderr);
+    assert.deepEqual([statSync(mount).mode & 0o777, statSync(pinRoot).mode & 0o777], [0o711, 0o750]);
+  } finally {
+    execFileSync('umount', [mount]);
+  }
+});
+
+test('a scope counts its cgroup alone', async (t) => {
+  if (!requireBpf(t)) return;
+  const { pinRoot } = ownPlace(t);
+  const { scope } = ownCgroup(t);
+  const { ready, stderr } = await runLoader(['--probes', 'syscalls', '--pin-root', pinRoot, '--scope', scope]);
+  const { uuid } = ready!.lineages[0]!;
+  readdirSync('/');
+  assert.equal(seen(pinRoot, 'syscalls', uuid), 0n, stderr);
+  const meta = parseLineageMeta(createPinnedTables(pinRoot).open(`syscalls/${uuid}`).metaJson);
+  assert.equal(`cgroup=${meta.scope}`, scope);
 });
