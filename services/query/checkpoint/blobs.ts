@@ -11,7 +11,8 @@ import {
   type SeriesValues,
   type WindowValues,
 } from '../../shared/contract/checkpoint-codec.ts';
-import { parseTables, type TableSchema } from '../../shared/contract/lineage.ts';
+import type { TableSchema } from '../../shared/contract/lineage.ts';
+import { MusterError } from '../../shared/runtime/errors.ts';
 import type { Dictionary } from './dictionary.ts';
 
 export interface Lineage {
@@ -52,7 +53,12 @@ export function decodeBlob(name: BlobName, bytes: Uint8Array, dictionary: Dictio
   switch (name.kind) {
     case 'host': {
       const record = decodeHost(bytes);
-      return { kind: 'host', record, lineages: record.lineages.map(lineageOf), weight: 1000 + bytes.length * 4 };
+      return {
+        kind: 'host',
+        record,
+        lineages: record.lineages.map((l) => lineageOf(l, dictionary)),
+        weight: 1000 + bytes.length * 4,
+      };
     }
     case 'series': {
       const { first, count, labelCount, values } = decodeSeriesPage(bytes);
@@ -87,9 +93,14 @@ export function decodeBlob(name: BlobName, bytes: Uint8Array, dictionary: Dictio
   }
 }
 
-function lineageOf(record: LineageRecord): Lineage {
-  const schemas = record.schemaJson ? parseTables(record.schemaJson) : [];
-  return { record, tables: new Map(schemas.map((s, i) => [record.tableKeys[i] ?? s.name, s])) };
+function lineageOf(record: LineageRecord, dictionary: Dictionary): Lineage {
+  const tables = new Map<string, TableSchema>();
+  try {
+    dictionary.tables(record.schemaJson).forEach((schema, i) => tables.set(record.tableKeys[i] ?? schema.name, schema));
+  } catch (cause) {
+    throw new MusterError('store/corrupt', 'read checkpoint: a schema that cannot be read', { cause });
+  }
+  return { record, tables };
 }
 
 function heldBy({ count, series, values }: Pick<SeriesValues, 'count' | 'series' | 'values'>): Held {
