@@ -8,7 +8,13 @@ import { formatBlobName } from '../../shared/contract/checkpoint.ts';
 import { rowsPerPage } from '../../shared/algebra/row-table.ts';
 import type { FoldedLedger, GenerationState, HostState, LineageState, MergeState } from './state.ts';
 
-export const emptyFolded = (): FoldedLedger => ({ held: 0n, overflow: 0n, failed: [0n, 0n, 0n, 0n], lost: 0n, quarantined: 0n });
+export const emptyFolded = (): FoldedLedger => ({
+  held: 0n,
+  overflow: 0n,
+  failed: [0n, 0n, 0n, 0n],
+  lost: 0n,
+  quarantined: 0n,
+});
 
 /** True when every table of the generation is final and Σ rows = seen. */
 export const complete = (g: GenerationState): boolean => g.tables.every((t) => t.sealed && t.rows.total() === t.seen);
@@ -23,8 +29,11 @@ export function foldReady(state: MergeState, host: HostState, lineage: LineageSt
     const gone = next <= lineage.generation - 2n;
     const oldest = lineage.open[0];
     if (oldest && oldest.generation === next && (gone || complete(oldest))) foldOldest(state, host, lineage);
-    else if (gone) lineage.foldedThrough = oldest && oldest.generation <= lineage.generation - 2n ? oldest.generation - 1n : lineage.generation - 2n;
-    else if (oldest && oldest.generation > next && nothingMissing(lineage, oldest) && complete(oldest)) lineage.foldedThrough = oldest.generation - 1n;
+    else if (gone)
+      lineage.foldedThrough =
+        oldest && oldest.generation <= lineage.generation - 2n ? oldest.generation - 1n : lineage.generation - 2n;
+    else if (oldest && oldest.generation > next && nothingMissing(lineage, oldest) && complete(oldest))
+      lineage.foldedThrough = oldest.generation - 1n;
     else break;
   }
   stateLost(lineage);
@@ -63,7 +72,14 @@ export function moveLedger(host: HostState, lineage: LineageState): void {
 export function* lastBlobs(host: string, lineage: LineageState, g: GenerationState): Generator<string> {
   for (const [i, t] of g.tables.entries()) {
     for (let page = 0; page * rowsPerPage < t.rows.rows; page++) {
-      yield formatBlobName({ kind: 'last', host, lineage: lineage.key, generation: g.generation, table: lineage.tables[i]!.key, page });
+      yield formatBlobName({
+        kind: 'last',
+        host,
+        lineage: lineage.key,
+        generation: g.generation,
+        table: lineage.tables[i]!.key,
+        page,
+      });
     }
   }
 }
@@ -85,7 +101,8 @@ function foldOldest(state: MergeState, host: HostState, lineage: LineageState): 
 }
 
 /** True when the generations before this one are held in full, though their numbers have a gap. */
-const nothingMissing = (lineage: LineageState, g: GenerationState): boolean => g.tables.every((t, i) => t.retiredSeen <= lineage.folded[i]!.held);
+const nothingMissing = (lineage: LineageState, g: GenerationState): boolean =>
+  g.tables.every((t, i) => t.retiredSeen <= lineage.folded[i]!.held);
 
 function stateLost(lineage: LineageState): void {
   for (const [i, folded] of lineage.folded.entries()) {
@@ -95,8 +112,8 @@ function stateLost(lineage: LineageState): void {
       const t = g.tables[i]!;
       if (t.retiredSeen > retired) retired = t.retiredSeen;
       if (g.generation === lineage.generation) continue;
-      const total = t.rows.total();
-      older += total > t.seen ? total : t.seen;
+      // Rows alone: an early batch of a generation whose final one never comes says what was seen, and does not bring it.
+      older += t.rows.total();
     }
     // Without the newest generation at hand its word on the past is not at hand either: what was stated stands.
     if (lineage.open.at(-1)?.generation !== lineage.generation) continue;
