@@ -4,7 +4,6 @@
  */
 import { createAgent, step } from '../../services/agent/agent.ts';
 import type { AgentState } from '../../services/agent/agent-state.ts';
-import { defaultLimits, type AgentLimits } from '../../services/agent/config.ts';
 import type { AgentEffect, AgentEvent } from '../../services/agent/effects.ts';
 import { createPinPerformer, type PinPerformer } from '../../services/agent/perform.ts';
 import type { PinnedTables } from '../../services/shared/runtime/ports/pinned-tables.ts';
@@ -16,17 +15,6 @@ class Killed extends Error {}
 
 export const intervalUs = 1_000_000;
 const second = 1_000_000_000n;
-
-/** Generations end within a run, not within an hour. */
-export const simulatedLimits: AgentLimits = {
-  ...defaultLimits,
-  keyframeEveryNs: 10n * second,
-  sealAgeNs: 12n * second,
-  sealGapNs: 4n * second,
-  durableRetryNs: 6n * second,
-  lockRetryNs: 2n * second,
-  retireRetryNs: 3n * second,
-};
 
 export class AgentProcess {
   dead = false;
@@ -61,7 +49,7 @@ export class AgentProcess {
       machine: 'x86_64',
       startId,
       intervalNs: second,
-      limits: simulatedLimits,
+      limits: world.plan.limits,
     });
     world.queue.after(random.below(200_000), () => this.tick());
   }

@@ -3,7 +3,9 @@ import { MusterError } from '../../services/shared/runtime/errors.ts';
 import type { AgentBus } from '../../services/shared/runtime/ports/agent-bus.ts';
 
 export class FakeBroker {
-  private stream: { readonly bytesMax: number; readonly messages: Uint8Array[]; readonly ids: Set<string>; bytes: number } | undefined;
+  private stream:
+    | { readonly bytesMax: number; readonly messages: Uint8Array[]; readonly ids: Set<string>; bytes: number }
+    | undefined;
   private readonly listeners: { readonly subject: string; readonly deliver: (payload: Uint8Array) => void }[] = [];
   private away = false;
   /** Publishes that wait for their answer. */
@@ -62,7 +64,8 @@ export class FakeBroker {
     const { stream } = this;
     if (!stream) throw new MusterError('bus/publish', 'publish: no stream');
     if (stream.ids.has(id)) return;
-    if (stream.bytes + payload.length > stream.bytesMax) throw new MusterError('bus/stream-full', 'publish: the stream is full');
+    if (stream.bytes + payload.length > stream.bytesMax)
+      throw new MusterError('bus/stream-full', 'publish: the stream is full');
     stream.bytes += payload.length;
     stream.ids.add(id);
     stream.messages.push(payload.slice());

@@ -1,6 +1,6 @@
 /** The port BatchSource on the simulation's stream, for what runs in real time. */
 import type { BatchSource, ReceivedBatch } from '../../services/shared/runtime/ports/batch-source.ts';
-import { SimStream } from './bus.ts';
+import type { SimStream } from './bus.ts';
 
 export interface Told {
   readonly subject: string;

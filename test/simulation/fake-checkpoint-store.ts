@@ -25,7 +25,9 @@ export function createFakeCheckpointReader(sim: SimStore): CheckpointReader {
       ),
     view: (partition) => Promise.resolve(sim.view(partition)),
     blobs: (partition, version, names) =>
-      Promise.resolve(sim.head(partition)?.version === version ? names.map((name) => sim.blob(partition, name)) : 'moved'),
+      Promise.resolve(
+        sim.head(partition)?.version === version ? names.map((name) => sim.blob(partition, name)) : 'moved',
+      ),
     close: () => Promise.resolve(),
   };
 }

@@ -1,6 +1,7 @@
 /** What a seed stands for: hosts, and faults with their times. A plan can be cut down, and then still runs the same. */
+import { defaultLimits, type AgentLimits } from '../../services/agent/config.ts';
 import { faultKinds, type FaultKind } from './faults.ts';
-import { createRandom } from './random.ts';
+import { createRandom, type Random } from './random.ts';
 
 export interface PlannedFault {
   readonly atUs: number;
@@ -12,6 +13,26 @@ export interface Plan {
   readonly hosts: readonly string[];
   readonly activeUs: number;
   readonly faults: readonly PlannedFault[];
+  readonly limits: AgentLimits;
+}
+
+const second = 1_000_000_000n;
+
+/** After these, what the bus confirmed is gone and only the next keyframe brings it back. */
+const unheard: ReadonlySet<FaultKind> = new Set(['messages corrupted', 'stream purged', 'stored message lost', 'stored message flipped']);
+
+/** Generations end within a run, not within an hour; or not at all. Keyframes come often only where nothing else helps. */
+function limitsOf(random: Random, faults: readonly PlannedFault[]): AgentLimits {
+  return {
+    ...defaultLimits,
+    keyframeEveryNs: faults.some((f) => unheard.has(f.kind)) ? 10n * second : 1000n * second,
+    sealAgeNs: random.chance(0.6) ? 12n * second : 1000n * second,
+    sealFill: random.chance(0.7) ? 0.75 : 2,
+    sealGapNs: 4n * second,
+    durableRetryNs: 6n * second,
+    lockRetryNs: 2n * second,
+    retireRetryNs: 3n * second,
+  };
 }
 
 /** web-1 and web-2 share a partition. */
@@ -25,5 +46,5 @@ export function planOf(seed: bigint): Plan {
     atUs: random.between(2_000_000, activeUs - 1_000_000),
     kind: random.pick(faultKinds),
   })).sort((a, b) => a.atUs - b.atUs);
-  return { seed, hosts: hostNames.slice(0, random.chance(0.25) ? 4 : 3), activeUs, faults };
+  return { seed, limits: limitsOf(random, faults), hosts: hostNames.slice(0, random.chance(0.25) ? 4 : 3), activeUs, faults };
 }
