@@ -24,7 +24,9 @@ const commitsAtOnce = 8;
 async function main(): Promise<void> {
   const { values } = resolveSettings(aggregatorSettings, { argv: process.argv.slice(2), env: process.env });
   if (values.help) {
-    process.stdout.write(`usage: aggregator [flags]\n\nMerges batches from the bus into checkpoints in the store.\n\n${describeSettings(aggregatorSettings)}\n`);
+    process.stdout.write(
+      `usage: aggregator [flags]\n\nMerges batches from the bus into checkpoints in the store.\n\n${describeSettings(aggregatorSettings)}\n`,
+    );
     return;
   }
   const log = createLog(values.logLevel, { role: 'aggregator' });
@@ -32,7 +34,15 @@ async function main(): Promise<void> {
   const store = createRedisCheckpointStore({ address: values.redis, name: 'muster-aggregator', log });
   const source = createNatsBatchSource({ address: values.nats, name: 'muster-aggregator', log });
 
-  await within(patienceMs, source.ready, () => new MusterError('bus/unreachable', `connect to nats-server at ${values.nats}: no answer within ${patienceMs / 1000} s`));
+  await within(
+    patienceMs,
+    source.ready,
+    () =>
+      new MusterError(
+        'bus/unreachable',
+        `connect to nats-server at ${values.nats}: no answer within ${patienceMs / 1000} s`,
+      ),
+  );
   await untilWorks(patienceMs, () => store.verify());
 
   const gate = new CommitGate(commitsAtOnce);
@@ -70,7 +80,10 @@ async function main(): Promise<void> {
   setInterval(() => {
     for (const driver of drivers) driver.tidy();
   }, tidyEveryMs).unref();
-  if (!stopping) process.stdout.write(`${JSON.stringify({ ready: 'aggregator', pid: process.pid, partitions: partitionCount, stream: await source.streamIdentity() })}\n`);
+  if (!stopping)
+    process.stdout.write(
+      `${JSON.stringify({ ready: 'aggregator', pid: process.pid, partitions: partitionCount, stream: await source.streamIdentity() })}\n`,
+    );
 }
 
 /** Messages left after at most `ms` of waiting for the stream to become empty. */

@@ -15,8 +15,9 @@ import { MusterError } from '../shared/runtime/errors.ts';
 import { createScratch, receive, type ReceiveScratch } from './bus/receive.ts';
 import { restore } from './checkpoint/restore.ts';
 import { hasChanges, takeChanges } from './checkpoint/write.ts';
+import { askResync, quarantine } from './merge/hosts.ts';
 import { settleEnded } from './merge/lineages.ts';
-import { askResync, createMergeState, knownSchema, merge, quarantine } from './merge/merge.ts';
+import { createMergeState, knownSchema, merge } from './merge/merge.ts';
 import type { HostState, LineageState, MergeEffect, MergeState } from './merge/state.ts';
 import { retire } from './merge/windows.ts';
 import type { PartitionConfig, PartitionEffect, PartitionEvent } from './protocol.ts';
@@ -124,15 +125,28 @@ function load(p: Partition, event: Extract<PartitionEvent, { kind: 'loaded' }>, 
     restore(p.merged, checkpoint, merging);
     p.head = { version: checkpoint.head.version, commitId: checkpoint.head.commitId };
     if (head.streamIdentity === event.streamIdentity) p.streamSequence = head.streamSequence;
-    else effects.push({ kind: 'log', level: 'warn', fields: { partition: p.config.partition, was: head.streamIdentity, is: event.streamIdentity }, message: 'the stream was made again' });
+    else
+      effects.push({
+        kind: 'log',
+        level: 'warn',
+        fields: { partition: p.config.partition, was: head.streamIdentity, is: event.streamIdentity },
+        message: 'the stream was made again',
+      });
   } catch (cause) {
     p.phase = 'halted';
-    const error = cause instanceof MusterError ? cause : new MusterError('store/corrupt', 'read checkpoint: cannot be read', { cause });
+    const error =
+      cause instanceof MusterError
+        ? cause
+        : new MusterError('store/corrupt', 'read checkpoint: cannot be read', { cause });
     effects.push({ kind: 'halt', error });
     return;
   }
   if (checkpoint.fellBack) {
-    effects.push({ kind: 'alarm', fields: { partition: p.config.partition, version: String(checkpoint.head.version) }, message: 'the newest checkpoint is damaged: the one before it is used' });
+    effects.push({
+      kind: 'alarm',
+      fields: { partition: p.config.partition, version: String(checkpoint.head.version) },
+      message: 'the newest checkpoint is damaged: the one before it is used',
+    });
   }
   // What was acknowledged after this checkpoint, or lost with a stream, comes back with a keyframe.
   for (const host of p.merged.hosts.values()) askResync(host, 'the aggregator starts', '', event.nowMs, merging);
@@ -143,10 +157,17 @@ function take(p: Partition, event: Extract<PartitionEvent, { kind: 'batch' }>, e
   const { subject, payload, nowMs } = event;
   p.pending.push(event.sequence);
   if (event.sequence > p.streamSequence) p.streamSequence = event.sequence;
-  const checked = receive(subject, payload, p.config.partition, p.scratch, (host, key) => knownSchema(p.merged, host, key));
+  const checked = receive(subject, payload, p.config.partition, p.scratch, (host, key) =>
+    knownSchema(p.merged, host, key),
+  );
   if (checked.kind === 'poison') {
     quarantine(p.merged, checked, subject, payload.length, nowMs);
-    effects.push({ kind: 'log', level: 'warn', fields: { subject: subject.slice(0, 256), reason: checked.reason, detail: checked.detail }, message: 'message quarantined' });
+    effects.push({
+      kind: 'log',
+      level: 'warn',
+      fields: { subject: subject.slice(0, 256), reason: checked.reason, detail: checked.detail },
+      message: 'message quarantined',
+    });
     return;
   }
   const merging: MergeEffect[] = [];
@@ -185,7 +206,13 @@ function commit(p: Partition, nowMs: number, effects: PartitionEffect[]): void {
   p.inFlight = { identity: { version, commitId }, put, drop, sequences };
   effects.push({
     kind: 'commit',
-    request: { partition: p.config.partition, expected: p.head, next: { version, commitId, head }, put, drop: [...drop] },
+    request: {
+      partition: p.config.partition,
+      expected: p.head,
+      next: { version, commitId, head },
+      put,
+      drop: [...drop],
+    },
   });
 }
 
@@ -223,21 +250,38 @@ function resolve(p: Partition, event: Extract<PartitionEvent, { kind: 'conflict'
   }
   p.phase = 'halted';
   const cause = `expected ${nameOf(p.head)}, found ${nameOf(found)}`;
-  effects.push({ kind: 'halt', error: new MusterError('store/conflict', `commit checkpoint of partition ${p.config.partition}: it has moved on`, { cause }) });
+  effects.push({
+    kind: 'halt',
+    error: new MusterError('store/conflict', `commit checkpoint of partition ${p.config.partition}: it has moved on`, {
+      cause,
+    }),
+  });
 }
 
-const nameOf = (identity: Identity | undefined): string => (identity ? `version ${identity.version} (${identity.commitId})` : 'none');
+const nameOf = (identity: Identity | undefined): string =>
+  identity ? `version ${identity.version} (${identity.commitId})` : 'none';
 
 /** Folded generations that a host has not been told of: they need one more checkpoint, and a commit to get there. */
 function hasUnannounced(p: Partition): boolean {
-  for (const host of p.merged.hosts.values()) for (const l of host.lineages) if (l.foldedThrough > l.announced) return true;
+  for (const host of p.merged.hosts.values())
+    for (const l of host.lineages) if (l.foldedThrough > l.announced) return true;
   return false;
 }
 
-function announce(host: HostState, lineage: LineageState, generation: bigint, nowMs: number, effects: PartitionEffect[]): void {
+function announce(
+  host: HostState,
+  lineage: LineageState,
+  generation: bigint,
+  nowMs: number,
+  effects: PartitionEffect[],
+): void {
   if (Math.abs(nowMs - lineage.toldMs) < tellEveryMs) return;
   lineage.toldMs = nowMs;
-  const payload = Durable.encode({ bootId: Buffer.from(lineage.bootId, 'hex'), lineageUuid: Buffer.from(lineage.uuid, 'hex'), generation }).finish();
+  const payload = Durable.encode({
+    bootId: Buffer.from(lineage.bootId, 'hex'),
+    lineageUuid: Buffer.from(lineage.uuid, 'hex'),
+    generation,
+  }).finish();
   effects.push({ kind: 'tell', subject: durableSubject(host.host), payload });
 }
 

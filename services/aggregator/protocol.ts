@@ -51,7 +51,12 @@ export type PartitionEffect =
   | { readonly kind: 'commit'; readonly request: CommitRequest }
   /** A core message (resync, durable): at most once, nobody need listen. */
   | { readonly kind: 'tell'; readonly subject: string; readonly payload: Uint8Array }
-  | { readonly kind: 'log'; readonly level: 'debug' | 'info' | 'warn'; readonly fields: object; readonly message: string }
+  | {
+      readonly kind: 'log';
+      readonly level: 'debug' | 'info' | 'warn';
+      readonly fields: object;
+      readonly message: string;
+    }
   /** An equation that must hold does not. */
   | { readonly kind: 'alarm'; readonly fields: object; readonly message: string }
   /** This partition must not go on; the process stops. */

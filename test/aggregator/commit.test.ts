@@ -12,7 +12,10 @@ const begin = (options = {}): { kernel: ModelLineage; bench: Bench } => {
 test('acknowledges after the commit, never before', () => {
   const { kernel, bench } = begin();
   kernel.count('a', 1);
-  assert.equal(bench.batch(kernel.message(1)).some((e) => e.kind === 'ack'), false);
+  assert.equal(
+    bench.batch(kernel.message(1)).some((e) => e.kind === 'ack'),
+    false,
+  );
   const effects = bench.commit();
   const commitAt = effects.findIndex((e) => e.kind === 'commit');
   const ack = effects.find((e) => e.kind === 'ack');
@@ -32,7 +35,11 @@ test('a conflict with another aggregator halts; with a commit of its own whose r
   const [second] = step(core, { kind: 'commit-due', nowMs: epochMs });
   assert.equal(second?.kind, 'commit');
   assert.deepEqual(second.request.expected, undefined);
-  const [third] = step(core, { kind: 'conflict', found: { version: 1n, commitId: first.request.next.commitId }, nowMs: epochMs });
+  const [third] = step(core, {
+    kind: 'conflict',
+    found: { version: 1n, commitId: first.request.next.commitId },
+    nowMs: epochMs,
+  });
   assert.equal(third?.kind, 'commit');
   assert.equal(third.request.next.version, 2n);
   const effects = step(core, { kind: 'committed', nowMs: epochMs });
@@ -69,5 +76,8 @@ test('what a failed commit carried is in the next one, and stop ends when all is
   assert.equal(stop[0]?.kind, 'commit');
   bench.store(stop[0].request);
   assert.deepEqual(bench.totals, { 'web-1/syscalls/a': 1n });
-  assert.deepEqual(step(core, { kind: 'committed', nowMs: epochMs }), [{ kind: 'ack', sequences: [1n] }, { kind: 'stopped' }]);
+  assert.deepEqual(step(core, { kind: 'committed', nowMs: epochMs }), [
+    { kind: 'ack', sequences: [1n] },
+    { kind: 'stopped' },
+  ]);
 });

@@ -1,7 +1,13 @@
 /** Batches as an agent would send them, from a small model of a host's kernel; and totals as the query service reads them. */
 import { Batch, encodeBatch } from '../../services/shared/contract/batch.ts';
 import { parseBlobName } from '../../services/shared/contract/checkpoint.ts';
-import { decodeBase, decodeHost, decodeLast, decodeSeriesPage, decodeWindow } from '../../services/shared/contract/checkpoint-codec.ts';
+import {
+  decodeBase,
+  decodeHost,
+  decodeLast,
+  decodeSeriesPage,
+  decodeWindow,
+} from '../../services/shared/contract/checkpoint-codec.ts';
 import { emptyColumns, encodeColumns } from '../../services/shared/contract/columns.ts';
 import { schemaHash, type TableSchema } from '../../services/shared/contract/lineage.ts';
 import { batchSubject, partitionOf } from '../../services/shared/contract/subjects.ts';
@@ -75,7 +81,10 @@ export class ModelLineage {
   }
 
   /** The batch of a read at `atS` seconds of boot time. `only`: the rows sent, with their definitions unless `bare`. */
-  message(atS: number, more: Partial<Batch> & { only?: readonly number[]; bare?: boolean } = {}): { subject: string; payload: Uint8Array } {
+  message(
+    atS: number,
+    more: Partial<Batch> & { only?: readonly number[]; bare?: boolean } = {},
+  ): { subject: string; payload: Uint8Array } {
     const { only, bare, ...fields } = more;
     const ids = [...this.rows.keys()].filter((id) => !only || only.includes(id)).sort((a, b) => a - b);
     const all = this.overflow > 0n ? [0, ...ids] : ids;
@@ -145,11 +154,21 @@ export class Bench {
   }
 
   loaded(): LoadedCheckpoint | undefined {
-    return this.head && { head: this.head, blobs: new Map(this.blobs), names: [...this.blobs.keys()], fellBack: false, damaged: [] };
+    return (
+      this.head && {
+        head: this.head,
+        blobs: new Map(this.blobs),
+        names: [...this.blobs.keys()],
+        fellBack: false,
+        damaged: [],
+      }
+    );
   }
 
   batch(message: { subject: string; payload: Uint8Array }, atMs = this.nowMs): PartitionEffect[] {
-    return this.feed(step(this.core, { kind: 'batch', ...message, sequence: ++this.sequence, nowMs: atMs, storedMs: atMs }));
+    return this.feed(
+      step(this.core, { kind: 'batch', ...message, sequence: ++this.sequence, nowMs: atMs, storedMs: atMs }),
+    );
   }
 
   /** Commits and answers as the store would. */
@@ -184,7 +203,8 @@ export function lifetimeTotals(blobs: ReadonlyMap<string, Uint8Array>): Record<s
   const labels = labelsBySeries(blobs);
   const totals: Record<string, bigint> = {};
   const add = (key: string, series: number, value: bigint): void => {
-    if (value > 0n) totals[`${key}/${nameOf(labels, key, series)}`] = (totals[`${key}/${nameOf(labels, key, series)}`] ?? 0n) + value;
+    if (value > 0n)
+      totals[`${key}/${nameOf(labels, key, series)}`] = (totals[`${key}/${nameOf(labels, key, series)}`] ?? 0n) + value;
   };
   for (const [text, blob] of blobs) {
     const name = parseBlobName(text);
@@ -217,14 +237,22 @@ export function windowTotals(blobs: ReadonlyMap<string, Uint8Array>): Record<str
   return sorted(Object.fromEntries(Object.entries(totals).filter(([, v]) => v > 0n)));
 }
 
-export const hostRecord = (blobs: ReadonlyMap<string, Uint8Array>, host = 'web-1'): ReturnType<typeof decodeHost> => decodeHost(blobs.get(`host/${host}`)!);
+export const hostRecord = (blobs: ReadonlyMap<string, Uint8Array>, host = 'web-1'): ReturnType<typeof decodeHost> =>
+  decodeHost(blobs.get(`host/${host}`)!);
 
-export const tells = (effects: readonly PartitionEffect[], kind: 'resync' | 'durable'): Extract<PartitionEffect, { kind: 'tell' }>[] =>
-  effects.filter((e): e is Extract<PartitionEffect, { kind: 'tell' }> => e.kind === 'tell' && e.subject.includes(`.${kind}.`));
+export const tells = (
+  effects: readonly PartitionEffect[],
+  kind: 'resync' | 'durable',
+): Extract<PartitionEffect, { kind: 'tell' }>[] =>
+  effects.filter(
+    (e): e is Extract<PartitionEffect, { kind: 'tell' }> => e.kind === 'tell' && e.subject.includes(`.${kind}.`),
+  );
 
 const limb = (values: Uint32Array, i: number): bigint => (BigInt(values[i * 2 + 1]!) << 32n) | BigInt(values[i * 2]!);
-const sorted = (o: Record<string, bigint>): Record<string, bigint> => Object.fromEntries(Object.entries(o).sort(([a], [b]) => (a < b ? -1 : 1)));
-const nameOf = (labels: Map<string, string[][]>, key: string, series: number): string => (series === 0 ? '*' : (labels.get(key)?.[series]?.join(',') ?? `?${series}`));
+const sorted = (o: Record<string, bigint>): Record<string, bigint> =>
+  Object.fromEntries(Object.entries(o).sort(([a], [b]) => (a < b ? -1 : 1)));
+const nameOf = (labels: Map<string, string[][]>, key: string, series: number): string =>
+  series === 0 ? '*' : (labels.get(key)?.[series]?.join(',') ?? `?${series}`);
 
 function labelsBySeries(blobs: ReadonlyMap<string, Uint8Array>): Map<string, string[][]> {
   const found = new Map<string, string[][]>();
@@ -233,7 +261,8 @@ function labelsBySeries(blobs: ReadonlyMap<string, Uint8Array>): Map<string, str
     if (name.kind !== 'series') continue;
     const page = decodeSeriesPage(blob);
     const list = found.get(`${name.host}/${name.table}`) ?? [];
-    for (let i = 0; i < page.count; i++) list[page.first + i] = page.values.slice(i * page.labelCount, (i + 1) * page.labelCount);
+    for (let i = 0; i < page.count; i++)
+      list[page.first + i] = page.values.slice(i * page.labelCount, (i + 1) * page.labelCount);
     found.set(`${name.host}/${name.table}`, list);
   }
   return found;

@@ -24,7 +24,10 @@ test('a sealed generation folds once it is complete, and counts nothing again', 
   bench.commit();
   assert.deepEqual(bench.totals, { 'web-1/syscalls/a': 18n });
   assert.equal(hostRecord(bench.blobs).lineages[0]!.foldedThrough, 1n);
-  assert.deepEqual([...bench.blobs.keys()].filter((n) => n.startsWith('last/') && n.includes('/1/syscalls/')), []);
+  assert.deepEqual(
+    [...bench.blobs.keys()].filter((n) => n.startsWith('last/') && n.includes('/1/syscalls/')),
+    [],
+  );
   bench.batch(final);
   bench.commit();
   assert.deepEqual(bench.totals, { 'web-1/syscalls/a': 18n });
@@ -37,7 +40,10 @@ test('durable is announced one checkpoint late, with the whole identity', () => 
   bench.batch(kernel.message(1, { sealed: true }));
   assert.deepEqual(tells(bench.commit(), 'durable'), []);
   const [told] = tells(bench.commit(), 'durable');
-  assert.deepEqual({ ...Durable.decode(told!.payload) }, { bootId: Buffer.alloc(16, 9), lineageUuid: Buffer.alloc(16, 1), generation: 1n });
+  assert.deepEqual(
+    { ...Durable.decode(told!.payload) },
+    { bootId: Buffer.alloc(16, 9), lineageUuid: Buffer.alloc(16, 1), generation: 1n },
+  );
   assert.deepEqual(bench.commit(), [], 'nothing is left to commit');
 });
 
@@ -45,7 +51,9 @@ test('an incomplete sealed generation is not folded, and asked for again', () =>
   const { kernel, bench } = begin();
   kernel.count('a', 10);
   kernel.count('b', 10);
-  const effects = bench.batch(kernel.message(1, { sealed: true, only: [1], schemaJson: JSON.stringify(kernel.tables) }));
+  const effects = bench.batch(
+    kernel.message(1, { sealed: true, only: [1], schemaJson: JSON.stringify(kernel.tables) }),
+  );
   assert.match(Resync.decode(tells(effects, 'resync')[0]!.payload).reason, /sealed generation 1/);
   bench.commit();
   assert.deepEqual(tells(bench.commit(), 'durable'), []);
@@ -64,8 +72,14 @@ test('a generation that never came is counted as lost', () => {
   bench.commit();
   assert.deepEqual(bench.totals, { 'web-1/syscalls/a': 11n });
   const ledgers = hostRecord(bench.blobs).lineages[0]!.ledgers;
-  assert.equal(ledgers.reduce((sum, l) => sum + l.lost, 0n), 7n);
-  assert.equal(ledgers.reduce((sum, l) => sum + l.seen, 0n), 18n);
+  assert.equal(
+    ledgers.reduce((sum, l) => sum + l.lost, 0n),
+    7n,
+  );
+  assert.equal(
+    ledgers.reduce((sum, l) => sum + l.seen, 0n),
+    18n,
+  );
 });
 
 test('a lineage first seen when already old counts towards lifetime only', () => {
@@ -77,7 +91,10 @@ test('a lineage first seen when already old counts towards lifetime only', () =>
   bench.commit();
   assert.deepEqual(bench.totals, { 'web-1/syscalls/a': 1001n });
   assert.deepEqual(windowTotals(bench.blobs), { 'web-1/syscalls/a': 1n });
-  assert.deepEqual(hostRecord(bench.blobs).unknown.map((u) => u.reason), ['unknown-history']);
+  assert.deepEqual(
+    hostRecord(bench.blobs).unknown.map((u) => u.reason),
+    ['unknown-history'],
+  );
 });
 
 test('an upgrade is not an overlap: both lineages count, the last batch of the old one included', () => {
@@ -94,8 +111,14 @@ test('an upgrade is not an overlap: both lineages count, the last batch of the o
   bench.commit();
   assert.deepEqual(bench.totals, { 'web-1/syscalls/a': 16n });
   const record = hostRecord(bench.blobs);
-  assert.deepEqual(record.lineages.map((l) => l.state), ['ended', 'live']);
-  assert.deepEqual(record.unknown.map((u) => u.reason), ['detached']);
+  assert.deepEqual(
+    record.lineages.map((l) => l.state),
+    ['ended', 'live'],
+  );
+  assert.deepEqual(
+    record.unknown.map((u) => u.reason),
+    ['detached'],
+  );
 });
 
 test('a reboot ends the lineage and is a dated window of unknown', () => {
@@ -126,8 +149,14 @@ test('two lineages that both grow count the same events: the younger is quaranti
   assert.deepEqual(bench.totals, { 'web-1/syscalls/a': 50n });
   assert.deepEqual(windowTotals(bench.blobs), bench.totals);
   const record = hostRecord(bench.blobs);
-  assert.deepEqual(record.lineages.map((l) => l.state), ['live', 'quarantined']);
-  assert.equal(record.lineages[1]!.ledgers.reduce((sum, l) => sum + l.quarantined, 0n), 40n);
+  assert.deepEqual(
+    record.lineages.map((l) => l.state),
+    ['live', 'quarantined'],
+  );
+  assert.equal(
+    record.lineages[1]!.ledgers.reduce((sum, l) => sum + l.quarantined, 0n),
+    40n,
+  );
   assert.ok(bench.effects.some((e) => e.kind === 'alarm'));
 });
 

@@ -21,7 +21,11 @@ const acts = fc.array(
 );
 
 /** All messages of a run, and its totals. Generations seal now and then, as the protocol allows: after a final batch. */
-function run(list: readonly Act[]): { kernel: ModelLineage; messages: { subject: string; payload: Uint8Array; generation: bigint }[]; totals: Record<string, bigint> } {
+function run(list: readonly Act[]): {
+  kernel: ModelLineage;
+  messages: { subject: string; payload: Uint8Array; generation: bigint }[];
+  totals: Record<string, bigint>;
+} {
   const kernel = new ModelLineage();
   const messages: { subject: string; payload: Uint8Array; generation: bigint }[] = [];
   const totals: Record<string, bigint> = {};
@@ -32,7 +36,10 @@ function run(list: readonly Act[]): { kernel: ModelLineage; messages: { subject:
     kernel.count(label, act.n);
     totals[`web-1/syscalls/${label}`] = (totals[`web-1/syscalls/${label}`] ?? 0n) + BigInt(act.n);
     const changed = [...kernel.rows].find(([, r]) => r.labels[0] === label)![0];
-    messages.push({ ...kernel.message((atS += 0.4), act.partial ? { only: [changed] } : {}), generation: kernel.generation });
+    messages.push({
+      ...kernel.message((atS += 0.4), act.partial ? { only: [changed] } : {}),
+      generation: kernel.generation,
+    });
     if (act.seal && !sealed) {
       messages.push({ ...kernel.message((atS += 0.1), { sealed: true }), generation: kernel.generation });
       kernel.seal();
@@ -68,7 +75,8 @@ test('lost batches are made good by later keyframes of their generation', () => 
       const { kernel, messages, totals } = run(list);
       const bench = new Bench(kernel.partition);
       const finals = messages.filter((m, i) => messages[i + 1]?.generation !== m.generation);
-      for (const [i, message] of messages.entries()) if (!lost[i % lost.length] || finals.includes(message)) bench.batch(message, epochMs + 5_000);
+      for (const [i, message] of messages.entries())
+        if (!lost[i % lost.length] || finals.includes(message)) bench.batch(message, epochMs + 5_000);
       bench.commit();
       assert.deepEqual(lifetimeTotals(bench.blobs), totals);
     }),
@@ -89,7 +97,8 @@ test('a core restored from its checkpoint goes on as the one that wrote it', () 
       for (const pick of repeats) dying.batch(messages[pick % messages.length]!, epochMs + 5_000);
       dying.start();
       for (const message of messages.slice(at)) for (const b of [living, dying]) b.batch(message, epochMs + 5_000);
-      for (const pick of repeats) for (const b of [living, dying]) b.batch(messages[pick % messages.length]!, epochMs + 5_000);
+      for (const pick of repeats)
+        for (const b of [living, dying]) b.batch(messages[pick % messages.length]!, epochMs + 5_000);
       for (const b of [living, dying]) {
         b.commit();
         b.commit();
@@ -99,7 +108,8 @@ test('a core restored from its checkpoint goes on as the one that wrote it', () 
       assert.deepEqual(windowTotals(dying.blobs), windowTotals(living.blobs));
       const host = (b: Bench): Uint8Array => b.blobs.get('host/web-1')!;
       assert.deepEqual(host(dying), host(living));
-      const rows = (b: Bench): [string, Uint8Array][] => [...b.blobs].filter(([n]) => !n.startsWith('window/')).sort(([a], [c]) => (a < c ? -1 : 1));
+      const rows = (b: Bench): [string, Uint8Array][] =>
+        [...b.blobs].filter(([n]) => !n.startsWith('window/')).sort(([a], [c]) => (a < c ? -1 : 1));
       assert.deepEqual(rows(dying), rows(living));
     }),
     { numRuns: 100 },
@@ -108,18 +118,23 @@ test('a core restored from its checkpoint goes on as the one that wrote it', () 
 
 test('rubbish changes no count and crashes nothing', () => {
   fc.assert(
-    fc.property(acts, fc.array(fc.tuple(fc.nat(), fc.nat(), fc.integer({ min: 1, max: 255 })), { maxLength: 20 }), (list, flips) => {
-      const { kernel, messages, totals } = run(list);
-      const bench = new Bench(kernel.partition);
-      for (const [i, message] of messages.entries()) {
-        const payload = message.payload.slice();
-        for (const [which, at, mask] of flips) if (which % messages.length === i) payload[at % payload.length]! ^= mask;
-        if (Buffer.compare(payload, message.payload) !== 0) bench.batch({ ...message, payload }, epochMs + 5_000);
-        bench.batch(message, epochMs + 5_000);
-      }
-      bench.commit();
-      assert.deepEqual(lifetimeTotals(bench.blobs), totals);
-    }),
+    fc.property(
+      acts,
+      fc.array(fc.tuple(fc.nat(), fc.nat(), fc.integer({ min: 1, max: 255 })), { maxLength: 20 }),
+      (list, flips) => {
+        const { kernel, messages, totals } = run(list);
+        const bench = new Bench(kernel.partition);
+        for (const [i, message] of messages.entries()) {
+          const payload = message.payload.slice();
+          for (const [which, at, mask] of flips)
+            if (which % messages.length === i) payload[at % payload.length]! ^= mask;
+          if (Buffer.compare(payload, message.payload) !== 0) bench.batch({ ...message, payload }, epochMs + 5_000);
+          bench.batch(message, epochMs + 5_000);
+        }
+        bench.commit();
+        assert.deepEqual(lifetimeTotals(bench.blobs), totals);
+      },
+    ),
     { numRuns: 100 },
   );
 });

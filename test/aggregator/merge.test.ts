@@ -87,9 +87,21 @@ test('poison is counted by reason, acknowledged, and changes no count', () => {
   const good = kernel.message(2);
   const flipped = good.payload.slice();
   flipped[20]! ^= 1;
-  const unsorted = encodeColumns({ ...emptyColumns(1, 1, 2), rowCount: 2, ids: Uint32Array.of(2, 2), values: new Uint32Array(4) });
-  const beyond = encodeColumns({ ...emptyColumns(1, 1, 1), rowCount: 1, ids: Uint32Array.of(100_000), values: new Uint32Array(2) });
-  const block = (columns: Uint8Array, table = 'syscalls'): object => ({ tables: [{ table, ledger: undefined, retiredSeen: 0n, columns: Buffer.from(columns) }] });
+  const unsorted = encodeColumns({
+    ...emptyColumns(1, 1, 2),
+    rowCount: 2,
+    ids: Uint32Array.of(2, 2),
+    values: new Uint32Array(4),
+  });
+  const beyond = encodeColumns({
+    ...emptyColumns(1, 1, 1),
+    rowCount: 1,
+    ids: Uint32Array.of(100_000),
+    values: new Uint32Array(2),
+  });
+  const block = (columns: Uint8Array, table = 'syscalls'): object => ({
+    tables: [{ table, ledger: undefined, retiredSeen: 0n, columns: Buffer.from(columns) }],
+  });
   bench.batch({ subject: good.subject, payload: flipped });
   bench.batch({ subject: good.subject, payload: Buffer.from('garbage') });
   bench.batch({ subject: 'muster.v1.batch.0.other', payload: good.payload });
@@ -103,7 +115,10 @@ test('poison is counted by reason, acknowledged, and changes no count', () => {
   assert.equal(effects.find((e) => e.kind === 'ack')?.sequences.length, 10);
   assert.deepEqual(bench.totals, { 'web-1/syscalls/a': 1n });
   const { reasons, recent } = decodeQuarantine(bench.blobs.get('quarantine')!);
-  assert.equal(Object.values(reasons).reduce((a, b) => a + b), 9n);
+  assert.equal(
+    Object.values(reasons).reduce((a, b) => a + b),
+    9n,
+  );
   assert.deepEqual(reasons, { 'wire/malformed': 5n, 'wire/subject': 1n, 'wire/host-mismatch': 2n, 'wire/schema': 1n });
   assert.equal(recent.length, 9);
   assert.equal(hostRecord(bench.blobs).quarantinedBatches, 7n);
@@ -114,7 +129,10 @@ test('a clock far off is dated by the bus, and said so; a late batch is not', ()
   kernel.count('a', 1);
   bench.batch(kernel.message(1, { readWallNs: BigInt(epochMs + 86_400_000) * 1_000_000n }), epochMs + 1_000);
   bench.commit();
-  assert.deepEqual([...bench.blobs.keys()].filter((n) => n.startsWith('window/')), [`window/10s/${epochMs}/syscalls`]);
+  assert.deepEqual(
+    [...bench.blobs.keys()].filter((n) => n.startsWith('window/')),
+    [`window/10s/${epochMs}/syscalls`],
+  );
   assert.equal(hostRecord(bench.blobs).clockSkewMs, 86_399_000n);
 });
 
@@ -134,6 +152,9 @@ test('a window that was closed takes late increments in a part beside it, and go
   assert.deepEqual(windowTotals(bench.blobs), { 'web-1/syscalls/a': 3n });
   bench.nowMs += 3_700_000;
   bench.commit();
-  assert.deepEqual([...bench.blobs.keys()].filter((n) => n.startsWith('window/')), []);
+  assert.deepEqual(
+    [...bench.blobs.keys()].filter((n) => n.startsWith('window/')),
+    [],
+  );
   assert.deepEqual(bench.totals, { 'web-1/syscalls/a': 3n });
 });

@@ -22,8 +22,13 @@ interface Running {
 }
 
 function run(...words: string[]): Running {
-  const child = spawn(process.execPath, ['--import', 'tsx', main, ...words], { stdio: 'pipe', env: { ...process.env, MUSTER_STDIN_LIFELINE: '1' } });
-  const ended = new Promise<{ code: number | null; signal: string | null }>((resolve) => child.once('exit', (code, signal) => resolve({ code, signal })));
+  const child = spawn(process.execPath, ['--import', 'tsx', main, ...words], {
+    stdio: 'pipe',
+    env: { ...process.env, MUSTER_STDIN_LIFELINE: '1' },
+  });
+  const ended = new Promise<{ code: number | null; signal: string | null }>((resolve) =>
+    child.once('exit', (code, signal) => resolve({ code, signal })),
+  );
   const running: Running = { child, out: '', err: '', ended };
   child.stdout!.on('data', (d) => (running.out += String(d)));
   child.stderr!.on('data', (d) => (running.err += String(d)));
@@ -62,7 +67,17 @@ describe('aggregator process', { skip, timeout: 120_000 }, () => {
   };
   const send = async (more: Parameters<ModelLineage['message']>[1] = {}): Promise<void> => {
     const { subject, payload } = kernel.message((Date.now() - epochMs) / 1000, more);
-    await until(() => raw.jetstream().publish(subject, payload, { timeout: 500 }).then(() => true, () => false), 10_000);
+    await until(
+      () =>
+        raw
+          .jetstream()
+          .publish(subject, payload, { timeout: 500 })
+          .then(
+            () => true,
+            () => false,
+          ),
+      10_000,
+    );
   };
   const total = async (): Promise<bigint | undefined> => {
     const loaded = await store.load(kernel.partition).catch(() => undefined);

@@ -21,7 +21,8 @@ function prepared(): { kernel: ModelLineage; bench: Bench } {
 }
 
 /** Totals whatever the table's key: a table whose labels are lost goes on under another. */
-const byName = (totals: Record<string, bigint>): Record<string, bigint> => Object.fromEntries(Object.entries(totals).map(([k, v]) => [k.replace(/~[0-9a-f]{16}/, ''), v]));
+const byName = (totals: Record<string, bigint>): Record<string, bigint> =>
+  Object.fromEntries(Object.entries(totals).map(([k, v]) => [k.replace(/~[0-9a-f]{16}/, ''), v]));
 
 /** Loads with the blobs whose names begin so damaged in both checkpoints. */
 function startDamaged(bench: Bench, prefix: string): PartitionEffect[] {
@@ -31,7 +32,9 @@ function startDamaged(bench: Bench, prefix: string): PartitionEffect[] {
   bench.core = createPartition({ partition: bench.partition, nonce: 'again' });
   const names = [...bench.blobs.keys()].filter((n) => !damaged.includes(n));
   const checkpoint = { head: bench.head!, blobs, names, fellBack: false, damaged };
-  return bench.feed(step(bench.core, { kind: 'loaded', checkpoint, streamIdentity: 'stream', nowMs: bench.nowMs + 60_000 }));
+  return bench.feed(
+    step(bench.core, { kind: 'loaded', checkpoint, streamIdentity: 'stream', nowMs: bench.nowMs + 60_000 }),
+  );
 }
 
 test('rows come back with the next keyframe, and not into the windows again', () => {
@@ -54,8 +57,14 @@ for (const prefix of ['base/', 'series/']) {
     bench.commit();
     assert.deepEqual(byName(bench.totals), { 'web-1/syscalls/a': 3n, 'web-1/syscalls/b': 4n });
     const { ledgers } = hostRecord(bench.blobs).lineages[0]!;
-    assert.equal(ledgers.reduce((sum, l) => sum + l.lost, 0n), 10n);
-    assert.equal(ledgers.reduce((sum, l) => sum + l.seen, 0n), 17n);
+    assert.equal(
+      ledgers.reduce((sum, l) => sum + l.lost, 0n),
+      10n,
+    );
+    assert.equal(
+      ledgers.reduce((sum, l) => sum + l.seen, 0n),
+      17n,
+    );
   });
 }
 
@@ -65,7 +74,10 @@ test('without its record a host is learned anew, and what had been folded is sta
   bench.batch(kernel.message(3));
   bench.commit();
   assert.deepEqual(byName(bench.totals), { 'web-1/syscalls/a': 3n, 'web-1/syscalls/b': 4n });
-  assert.equal(hostRecord(bench.blobs).lineages[0]!.ledgers.reduce((sum, l) => sum + l.lost, 0n), 10n);
+  assert.equal(
+    hostRecord(bench.blobs).lineages[0]!.ledgers.reduce((sum, l) => sum + l.lost, 0n),
+    10n,
+  );
 });
 
 test('a checkpoint that was fallen back from is said, and all hosts are asked', () => {

@@ -55,7 +55,10 @@ export function batchSourceContract(name: string, make: () => Promise<SourceUnde
         for (const m of got) m.ack();
         return got.length >= 200;
       });
-      assert.deepEqual(got.map(text), Array.from({ length: 200 }, (_, i) => `m${i}`));
+      assert.deepEqual(
+        got.map(text),
+        Array.from({ length: 200 }, (_, i) => `m${i}`),
+      );
       assert.ok(got.every((m, i) => i === 0 || m.sequence > got[i - 1]!.sequence));
       assert.ok(got.every((m) => m.subject === batchSubject(host) && m.streamIdentity === identity));
       assert.ok(got.every((m) => Math.abs(m.storedMs - Date.now()) < 60_000));
@@ -109,7 +112,12 @@ export function batchSourceContract(name: string, make: () => Promise<SourceUnde
       await under.publish(batchSubject(host), bytes('before'));
       await until(() => got.length === 1);
       await under.deleteStream();
-      await until(() => under.publish(batchSubject(host), bytes('after')).then(() => true, () => false));
+      await until(() =>
+        under.publish(batchSubject(host), bytes('after')).then(
+          () => true,
+          () => false,
+        ),
+      );
       await until(() => got.some((m) => text(m) === 'after'));
       assert.notEqual(got.at(-1)!.streamIdentity, identity);
       await source.close();

@@ -45,7 +45,9 @@ batchSourceContract(
     const server = await startNats();
     const raw = await connect({ servers: server.address });
     const heard: Told[] = [];
-    raw.subscribe('muster.v1.resync.>', { callback: (_, m) => void heard.push({ subject: m.subject, payload: m.data }) });
+    raw.subscribe('muster.v1.resync.>', {
+      callback: (_, m) => void heard.push({ subject: m.subject, payload: m.data }),
+    });
     await raw.flush();
     return {
       heard,
@@ -72,14 +74,21 @@ describe('nats: server and consumers that go away', { skip }, () => {
     await raw?.close();
     await server?.stop();
   });
-  const publish = (host: string, text: string | Uint8Array): Promise<unknown> => raw.jetstream().publish(batchSubject(host), text, { timeout: 1000 });
+  const publish = (host: string, text: string | Uint8Array): Promise<unknown> =>
+    raw.jetstream().publish(batchSubject(host), text, { timeout: 1000 });
 
   test('makes the stream as the protocol needs it', async () => {
     const source = await open(server.address);
     await source.streamIdentity();
     const { config } = await (await raw.jetstreamManager()).streams.info(streamName);
     assert.deepEqual(
-      { retention: config.retention, discard: config.discard, storage: config.storage, bytes: config.max_bytes, window: config.duplicate_window },
+      {
+        retention: config.retention,
+        discard: config.discard,
+        storage: config.storage,
+        bytes: config.max_bytes,
+        window: config.duplicate_window,
+      },
       { retention: 'workqueue', discard: 'new', storage: 'file', bytes: 1 << 30, window: 120e9 },
     );
     await source.close();
@@ -96,7 +105,14 @@ describe('nats: server and consumers that go away', { skip }, () => {
     await publish('h', 'one');
     await until(() => got.includes('one'));
     await server.restart();
-    await until(() => publish('h', 'two').then(() => true, () => false), 10_000);
+    await until(
+      () =>
+        publish('h', 'two').then(
+          () => true,
+          () => false,
+        ),
+      10_000,
+    );
     await until(() => got.includes('two'), 10_000);
     await (await raw.jetstreamManager()).consumers.delete(streamName, `partition-${partitionOf('h')}`);
     await publish('h', 'three');
@@ -136,7 +152,7 @@ describe('nats: server and consumers that go away', { skip }, () => {
     await source.close();
   });
 
-  test('refuses a stream of that name that is not Muster\'s', async () => {
+  test("refuses a stream of that name that is not Muster's", async () => {
     const other = await startNats();
     const connection = await connect({ servers: other.address });
     await (await connection.jetstreamManager()).streams.add({ name: streamName, subjects: ['something.>'] });

@@ -3,7 +3,12 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { CheckpointHead } from '../../services/shared/contract/checkpoint.ts';
 import { blobDigest } from '../../services/shared/contract/checkpoint-codec.ts';
-import type { CheckpointReader, CheckpointStore, CommitRequest, StoredHead } from '../../services/shared/runtime/ports/checkpoint-store.ts';
+import type {
+  CheckpointReader,
+  CheckpointStore,
+  CommitRequest,
+  StoredHead,
+} from '../../services/shared/runtime/ports/checkpoint-store.ts';
 
 export interface StoreUnderTest {
   readonly store: CheckpointStore;
@@ -16,11 +21,25 @@ export interface StoreUnderTest {
 export const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 
 export function headOf(version: bigint, commitId: string): StoredHead {
-  const head = CheckpointHead.encode({ formatVersion: 1, version, commitId, streamIdentity: 's', streamSequence: 5n, committedWallMs: 7n }).finish();
+  const head = CheckpointHead.encode({
+    formatVersion: 1,
+    version,
+    commitId,
+    streamIdentity: 's',
+    streamSequence: 5n,
+    committedWallMs: 7n,
+  }).finish();
   return { version, commitId, head };
 }
 
-export function request(partition: number, version: bigint, id: string, put: Record<string, string>, drop: string[] = [], expectedId?: string): CommitRequest {
+export function request(
+  partition: number,
+  version: bigint,
+  id: string,
+  put: Record<string, string>,
+  drop: string[] = [],
+  expectedId?: string,
+): CommitRequest {
   return {
     partition,
     expected: version === 1n ? undefined : { version: version - 1n, commitId: expectedId ?? `c${version - 1n}` },
@@ -31,7 +50,11 @@ export function request(partition: number, version: bigint, id: string, put: Rec
 }
 
 const texts = (blobs: ReadonlyMap<string, Uint8Array>): Record<string, string> =>
-  Object.fromEntries([...blobs].map(([name, blob]) => [name, new TextDecoder().decode(blob)] as const).sort(([a], [b]) => (a < b ? -1 : 1)));
+  Object.fromEntries(
+    [...blobs]
+      .map(([name, blob]) => [name, new TextDecoder().decode(blob)] as const)
+      .sort(([a], [b]) => (a < b ? -1 : 1)),
+  );
 
 export function checkpointStoreContract(name: string, make: () => Promise<StoreUnderTest>, skip: string | false): void {
   describe(`checkpoint store: ${name}`, { skip }, () => {
@@ -52,8 +75,13 @@ export function checkpointStoreContract(name: string, make: () => Promise<StoreU
 
     test('gives back what was committed: put, replaced, dropped', async () => {
       const p = fresh();
-      assert.deepEqual(await under.store.commit(request(p, 1n, 'c1', { 'host/a': 'one', 'host/b': 'two', 'base/a/t': '' })), { kind: 'committed' });
-      assert.deepEqual(await under.store.commit(request(p, 2n, 'c2', { 'host/a': 'three' }, ['host/b'])), { kind: 'committed' });
+      assert.deepEqual(
+        await under.store.commit(request(p, 1n, 'c1', { 'host/a': 'one', 'host/b': 'two', 'base/a/t': '' })),
+        { kind: 'committed' },
+      );
+      assert.deepEqual(await under.store.commit(request(p, 2n, 'c2', { 'host/a': 'three' }, ['host/b'])), {
+        kind: 'committed',
+      });
       const loaded = await under.store.load(p);
       assert.deepEqual(texts(loaded!.blobs), { 'base/a/t': '', 'host/a': 'three' });
       assert.deepEqual([...loaded!.names].sort(), ['base/a/t', 'host/a']);
@@ -78,8 +106,14 @@ export function checkpointStoreContract(name: string, make: () => Promise<StoreU
       const found = { version: 1n, commitId: 'c1' };
       assert.deepEqual(await under.store.commit(request(p, 1n, 'x1', { a: 'x' })), { kind: 'conflict', found });
       assert.deepEqual(await under.store.commit(request(p, 3n, 'x3', { a: 'x' })), { kind: 'conflict', found });
-      assert.deepEqual(await under.store.commit(request(p, 2n, 'x2', { a: 'x' }, [], 'another')), { kind: 'conflict', found });
-      assert.deepEqual(await under.store.commit(request(fresh(), 2n, 'c2', {})), { kind: 'conflict', found: undefined });
+      assert.deepEqual(await under.store.commit(request(p, 2n, 'x2', { a: 'x' }, [], 'another')), {
+        kind: 'conflict',
+        found,
+      });
+      assert.deepEqual(await under.store.commit(request(fresh(), 2n, 'c2', {})), {
+        kind: 'conflict',
+        found: undefined,
+      });
       assert.deepEqual(texts((await under.store.load(p))!.blobs), { a: '1' });
     });
 
@@ -122,10 +156,16 @@ export function checkpointStoreContract(name: string, make: () => Promise<StoreU
       assert.deepEqual(view!.names.get('a'), { digest: blobDigest(bytes('one')), bytes: 3 });
       const blobs = await under.reader.blobs(p, 1n, ['b', 'nosuch', 'a']);
       assert.notEqual(blobs, 'moved');
-      assert.deepEqual((blobs as (Uint8Array | undefined)[]).map((b) => b && new TextDecoder().decode(b)), ['two', undefined, 'one']);
+      assert.deepEqual(
+        (blobs as (Uint8Array | undefined)[]).map((b) => b && new TextDecoder().decode(b)),
+        ['two', undefined, 'one'],
+      );
       await under.store.commit(request(p, 2n, 'c2', { a: 'three' }));
       assert.equal(await under.reader.blobs(p, 1n, ['a']), 'moved');
-      assert.deepEqual([...(await under.reader.heads([p, fresh()]))].map(([q, h]) => [q, h.version]), [[p, 2n]]);
+      assert.deepEqual(
+        [...(await under.reader.heads([p, fresh()]))].map(([q, h]) => [q, h.version]),
+        [[p, 2n]],
+      );
     });
 
     test('a reader gets no damaged blob', async () => {

@@ -8,12 +8,21 @@ import { partitionKeys } from '../../services/shared/adapters/redis-scripts.ts';
 import { MusterError } from '../../services/shared/runtime/errors.ts';
 import { silentLog } from '../../services/shared/runtime/log.ts';
 import type { CheckpointStore } from '../../services/shared/runtime/ports/checkpoint-store.ts';
-import { createFakeCheckpointReader, createFakeCheckpointStore, damageIn } from '../simulation/fake-checkpoint-store.ts';
+import {
+  createFakeCheckpointReader,
+  createFakeCheckpointStore,
+  damageIn,
+} from '../simulation/fake-checkpoint-store.ts';
 import { bytes, checkpointStoreContract, headOf, request } from './checkpoint-store-suite.ts';
 import { missing, type Proxy, startProxy, startRedis, type TestServer, until } from './servers.ts';
 
 const skip = missing('redis-server');
-const options = (address: string, more = {}): Parameters<typeof createRedisCheckpointStore>[0] => ({ address, name: 'test', log: silentLog, ...more });
+const options = (address: string, more = {}): Parameters<typeof createRedisCheckpointStore>[0] => ({
+  address,
+  name: 'test',
+  log: silentLog,
+  ...more,
+});
 
 const isCode =
   (code: string) =>
@@ -112,13 +121,20 @@ describe('redis: replies lost, refusals', { skip }, () => {
     proxy.down = true;
     await assert.rejects(store.commit(request(3, 1n, 'c1', { a: 'one' })), isCode('store/unreachable'));
     proxy.down = false;
-    await until(async () => (await store.commit(request(3, 1n, 'c1', { a: 'one' })).catch(() => ({ kind: '' }))).kind === 'committed');
+    await until(
+      async () =>
+        (await store.commit(request(3, 1n, 'c1', { a: 'one' })).catch(() => ({ kind: '' }))).kind === 'committed',
+    );
   });
 
   test('keeps what one commit can undo, and no more', async () => {
-    for (let v = 1n; v <= 5n; v++) await store.commit(request(4, v, `c${v}`, { [`blob${v % 2n}`]: `${v}`, all: `${v}` }));
+    for (let v = 1n; v <= 5n; v++)
+      await store.commit(request(4, v, `c${v}`, { [`blob${v % 2n}`]: `${v}`, all: `${v}` }));
     const keys = (await raw.keys('muster:{p4}:*')).sort();
-    assert.deepEqual(keys, ['c:all', 'c:blob0', 'c:blob1', 'head', 'names', 'p:all', 'p:blob1'].map((k) => `muster:{p4}:${k}`));
+    assert.deepEqual(
+      keys,
+      ['c:all', 'c:blob0', 'c:blob1', 'head', 'names', 'p:all', 'p:blob1'].map((k) => `muster:{p4}:${k}`),
+    );
   });
 
   test('a damaged head of the newest commit brings back the one before it', async () => {

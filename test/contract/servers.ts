@@ -24,10 +24,24 @@ export function missing(program: string): string | false {
   }
 }
 
-export const startNats = (): Promise<TestServer> => start((port, folder) => ['nats-server', '-js', '-sd', folder, '-a', '127.0.0.1', '-p', String(port)]);
+export const startNats = (): Promise<TestServer> =>
+  start((port, folder) => ['nats-server', '-js', '-sd', folder, '-a', '127.0.0.1', '-p', String(port)]);
 
 export const startRedis = (...extra: string[]): Promise<TestServer> =>
-  start((port, folder) => ['redis-server', '--port', String(port), '--bind', '127.0.0.1', '--dir', folder, '--appendonly', 'yes', '--save', '', ...extra]);
+  start((port, folder) => [
+    'redis-server',
+    '--port',
+    String(port),
+    '--bind',
+    '127.0.0.1',
+    '--dir',
+    folder,
+    '--appendonly',
+    'yes',
+    '--save',
+    '',
+    ...extra,
+  ]);
 
 async function start(command: (port: number, folder: string) => string[]): Promise<TestServer> {
   const folder = mkdtempSync(join(tmpdir(), 'muster-contract-'));

@@ -19,14 +19,22 @@ export class Outage {
     this.code = error.code;
     this.saidMs = now;
     this.log.warn(
-      { code: error.code, reason: describeCause(error.cause), remedy: error.remedy, forSeconds: Math.round((now - this.sinceMs) / 1000) },
+      {
+        code: error.code,
+        reason: describeCause(error.cause),
+        remedy: error.remedy,
+        forSeconds: Math.round((now - this.sinceMs) / 1000),
+      },
       `${error.what}: holding; the bus keeps what is not acknowledged`,
     );
   }
 
   worked(): void {
     if (this.code === undefined) return;
-    this.log.info({ code: this.code, afterSeconds: Math.round((performance.now() - this.sinceMs) / 1000) }, 'the store takes checkpoints again');
+    this.log.info(
+      { code: this.code, afterSeconds: Math.round((performance.now() - this.sinceMs) / 1000) },
+      'the store takes checkpoints again',
+    );
     this.code = undefined;
   }
 }

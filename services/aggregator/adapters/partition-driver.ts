@@ -74,7 +74,8 @@ export class PartitionDriver {
 
   /** Retention passes for hosts that no longer send, too. */
   tidy(): void {
-    if (this.loaded && !this.ended && !this.committing && !this.timer) this.feed({ kind: 'commit-due', nowMs: Date.now() });
+    if (this.loaded && !this.ended && !this.committing && !this.timer)
+      this.feed({ kind: 'commit-due', nowMs: Date.now() });
   }
 
   /** Commit as soon as there is anything, from now on. */
@@ -199,7 +200,10 @@ export class PartitionDriver {
       const outcome = await gate.run(() => store.commit(request));
       outage.worked();
       this.retryMs = 0;
-      event = outcome.kind === 'committed' ? { kind: 'committed', nowMs: Date.now() } : { kind: 'conflict', found: outcome.found, nowMs: Date.now() };
+      event =
+        outcome.kind === 'committed'
+          ? { kind: 'committed', nowMs: Date.now() }
+          : { kind: 'conflict', found: outcome.found, nowMs: Date.now() };
     } catch (cause) {
       if (!(cause instanceof MusterError) || cause.disposition !== 'retry') return this.fail(cause);
       outage.failed(cause);

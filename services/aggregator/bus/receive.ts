@@ -55,17 +55,24 @@ export function receive(
 ): CheckedBatch | Poison {
   const address = parseBatchSubject(subject);
   if (!address || address.partition !== partition) {
-    return { kind: 'poison', reason: 'wire/subject', detail: `not a batch subject of partition ${partition}`, host: undefined };
+    return {
+      kind: 'poison',
+      reason: 'wire/subject',
+      detail: `not a batch subject of partition ${partition}`,
+      host: undefined,
+    };
   }
   const poison = (reason: string, detail: string): Poison => ({ kind: 'poison', reason, detail, host: address.host });
   try {
     const batch = decodeBatch(payload);
-    if (batch.host !== address.host) return poison('wire/host-mismatch', `the body says ${JSON.stringify(batch.host.slice(0, 80))}`);
+    if (batch.host !== address.host)
+      return poison('wire/host-mismatch', `the body says ${JSON.stringify(batch.host.slice(0, 80))}`);
     const lineage = batch.lineage!;
     const lineageKey = `${hex(lineage.bootId)}${hex(lineage.uuid)}`;
     const tables = batch.schemaJson === '' ? undefined : parseSchema(batch.schemaJson, lineage.schemaHash, scratch);
     const known = schemaOf(address.host, lineageKey);
-    if (known && known.hash !== lineage.schemaHash) return poison('wire/schema', 'the lineage was known with another schema');
+    if (known && known.hash !== lineage.schemaHash)
+      return poison('wire/schema', 'the lineage was known with another schema');
     if (known?.tables.length === 0) return poison('lineage/ended', 'its successor has long taken over');
     const schema = known?.tables ?? tables;
     const blocks: Columns[] = [];
@@ -75,7 +82,11 @@ export function receive(
       blocks.push(columns);
       if (!schema) continue;
       const table = schema.find((t) => t.name === block.table);
-      if (!table) return poison('wire/schema', `table ${JSON.stringify(block.table.slice(0, 80))} is not in the lineage's schema`);
+      if (!table)
+        return poison(
+          'wire/schema',
+          `table ${JSON.stringify(block.table.slice(0, 80))} is not in the lineage's schema`,
+        );
       const misfit = fits(columns, table);
       if (misfit) return poison('wire/schema', `table ${block.table}: ${misfit}`);
     }
@@ -88,8 +99,10 @@ export function receive(
 
 /** Why the rows cannot belong to the table, or undefined. Row numbers are bounded before any array grows by them. */
 function fits(c: Columns, table: TableSchema): string | undefined {
-  if (c.rowCount > 0 && c.valueCount !== table.valueCount) return `${c.valueCount} values, expected ${table.valueCount}`;
-  if (c.definitions.length > 0 && c.labelCount !== table.labels.length) return `${c.labelCount} labels, expected ${table.labels.length}`;
+  if (c.rowCount > 0 && c.valueCount !== table.valueCount)
+    return `${c.valueCount} values, expected ${table.valueCount}`;
+  if (c.definitions.length > 0 && c.labelCount !== table.labels.length)
+    return `${c.labelCount} labels, expected ${table.labels.length}`;
   const highest = Math.max(c.rowCount ? c.ids[c.rowCount - 1]! : 0, c.definitions.at(-1)?.id ?? 0);
   return highest > table.rows ? `row ${highest} of ${table.rows}` : undefined;
 }
@@ -102,7 +115,8 @@ function parseSchema(json: string, hash: bigint, scratch: ReceiveScratch): reado
     if (scratch.schemas.size >= schemasKept) scratch.schemas.clear();
     scratch.schemas.set(json, schema);
   }
-  if (schema.hash !== hash) throw new MusterError('wire/malformed', 'decode batch: schema hash differs from the schema');
+  if (schema.hash !== hash)
+    throw new MusterError('wire/malformed', 'decode batch: schema hash differs from the schema');
   return schema.tables;
 }
 

@@ -8,11 +8,33 @@
 import { RowTable } from '../../shared/algebra/row-table.ts';
 import { SeriesIndex } from '../../shared/algebra/series-index.ts';
 import { SumTable } from '../../shared/algebra/sum-table.ts';
-import { type BlobName, type HostRecord, type LedgerRecord, type LineageRecord, newTableKey, parseBlobName } from '../../shared/contract/checkpoint.ts';
-import { decodeBase, decodeHost, decodeLast, decodeQuarantine, decodeSeriesPage } from '../../shared/contract/checkpoint-codec.ts';
+import {
+  type BlobName,
+  type HostRecord,
+  type LedgerRecord,
+  type LineageRecord,
+  newTableKey,
+  parseBlobName,
+} from '../../shared/contract/checkpoint.ts';
+import {
+  decodeBase,
+  decodeHost,
+  decodeLast,
+  decodeQuarantine,
+  decodeSeriesPage,
+} from '../../shared/contract/checkpoint-codec.ts';
 import { parseTables, schemaHash } from '../../shared/contract/lineage.ts';
 import type { LoadedCheckpoint } from '../../shared/runtime/ports/checkpoint-store.ts';
-import type { FoldedLedger, GenerationState, HostState, LineageState, LineageStatus, MergeEffect, MergeState, TableState } from '../merge/state.ts';
+import type {
+  FoldedLedger,
+  GenerationState,
+  HostState,
+  LineageState,
+  LineageStatus,
+  MergeEffect,
+  MergeState,
+  TableState,
+} from '../merge/state.ts';
 
 /** The aggregator needs no window's bytes. */
 export const isWanted = (name: string): boolean => !name.startsWith('window/');
@@ -35,7 +57,8 @@ export function restore(state: MergeState, loaded: LoadedCheckpoint, effects: Me
     // A page after a damaged one cannot be numbered; the table is forgotten below.
     if (!table || name.page * 4096 !== table.seriesWritten) continue;
     const page = decodeSeriesPage(blob);
-    for (let i = 0; i < page.count; i++) table.index.restore(page.first + i, page.values.slice(i * page.labelCount, (i + 1) * page.labelCount));
+    for (let i = 0; i < page.count; i++)
+      table.index.restore(page.first + i, page.values.slice(i * page.labelCount, (i + 1) * page.labelCount));
     table.seriesWritten = table.index.size;
   }
   for (const { name, blob } of parsed) {
@@ -81,7 +104,9 @@ function restoreHost(record: HostRecord): HostState {
     quarantinedBatches: record.quarantinedBatches,
     tables: new Map(),
     lineages: [],
-    folded: new Map(record.folded.map((f) => [`${f.probe}/${f.table}`, { ...foldedLedger(f), probe: f.probe, table: f.table }])),
+    folded: new Map(
+      record.folded.map((f) => [`${f.probe}/${f.table}`, { ...foldedLedger(f), probe: f.probe, table: f.table }]),
+    ),
     unknown: record.unknown,
     changed: false,
     resyncMs: -1e15,
@@ -179,11 +204,18 @@ function restorePoison(state: MergeState, blob: Uint8Array): void {
 /** Forgets what a damaged blob makes unreadable, and says so. */
 function repair(state: MergeState, name: BlobName, loaded: LoadedCheckpoint, effects: MergeEffect[]): void {
   if (name.kind === 'quarantine' || name.kind === 'window') return;
-  effects.push({ kind: 'alarm', fields: { host: name.host, blob: name.kind }, message: 'a blob of the checkpoint is damaged beyond its predecessor' });
+  effects.push({
+    kind: 'alarm',
+    fields: { host: name.host, blob: name.kind },
+    message: 'a blob of the checkpoint is damaged beyond its predecessor',
+  });
   const blobsOf = (table: string | undefined): (readonly [text: string, table: string])[] =>
     loaded.names.flatMap((text) => {
       const o = readable(text)[0];
-      const ours = (o?.kind === 'series' || o?.kind === 'base' || o?.kind === 'last') && o.host === name.host && (table === undefined || o.table === table);
+      const ours =
+        (o?.kind === 'series' || o?.kind === 'base' || o?.kind === 'last') &&
+        o.host === name.host &&
+        (table === undefined || o.table === table);
       return ours ? [[text, o.table] as const] : [];
     });
   if (name.kind === 'host') {
@@ -200,13 +232,19 @@ function repair(state: MergeState, name: BlobName, loaded: LoadedCheckpoint, eff
   host.changed = true;
   const table = host.tables.get(name.table);
   // Series numbers whose labels are lost must not get other labels: windows hold increments by them.
-  const key = table && name.kind === 'series' ? newTableKey(table.name, table.shape, (k) => host.tables.has(k)) : name.table;
+  const key =
+    table && name.kind === 'series' ? newTableKey(table.name, table.shape, (k) => host.tables.has(k)) : name.table;
   for (const l of host.lineages) {
     const position = l.tables.findIndex((t) => t.key === name.table);
     if (position < 0) continue;
     // What a keyframe brings back was counted before, in windows long past.
     if (l.readBoottimeNs > l.historyBoottimeNs) l.historyBoottimeNs = l.readBoottimeNs;
-    host.unknown.push({ startWallNs: l.createdWallNs, endWallNs: l.readWallNs, reason: 'store-damaged', probe: l.probe });
+    host.unknown.push({
+      startWallNs: l.createdWallNs,
+      endWallNs: l.readWallNs,
+      reason: 'store-damaged',
+      probe: l.probe,
+    });
     if (name.kind === 'last') {
       // Its overflow is new again too, and waits for a keyframe to say so.
       if (name.page === 0) rowsOf(state, name)?.forgetOverflow();
@@ -229,7 +267,14 @@ function repair(state: MergeState, name: BlobName, loaded: LoadedCheckpoint, eff
   }
   for (const [text] of blobsOf(name.table)) state.drops.add(text);
   host.tables.set(name.table, abandoned(name.table));
-  host.tables.set(key, { ...table, key, index: new SeriesIndex(table.index.labelCount), base, baseChanged: false, seriesWritten: 0 });
+  host.tables.set(key, {
+    ...table,
+    key,
+    index: new SeriesIndex(table.index.labelCount),
+    base,
+    baseChanged: false,
+    seriesWritten: 0,
+  });
 }
 
 /** What was held in a base that is gone. */

@@ -3,8 +3,21 @@
  * follow what changed, not what there is.
  */
 import { rowsPerPage } from '../../shared/algebra/row-table.ts';
-import { finestTier, formatBlobName, HostRecord, type LedgerRecord, type LineageRecord, pageRows, Quarantine } from '../../shared/contract/checkpoint.ts';
-import { encodeLast, encodeSeriesPage, encodeSeriesValues, encodeWindow } from '../../shared/contract/checkpoint-codec.ts';
+import {
+  finestTier,
+  formatBlobName,
+  HostRecord,
+  type LedgerRecord,
+  type LineageRecord,
+  pageRows,
+  Quarantine,
+} from '../../shared/contract/checkpoint.ts';
+import {
+  encodeLast,
+  encodeSeriesPage,
+  encodeSeriesValues,
+  encodeWindow,
+} from '../../shared/contract/checkpoint-codec.ts';
 import { assert } from '../../shared/runtime/assert.ts';
 import type { FoldedLedger, HostState, LineageState, MergeState, OpenWindow } from '../merge/state.ts';
 
@@ -25,12 +38,24 @@ export function takeChanges(state: MergeState): { put: Map<string, Uint8Array>; 
   for (const window of state.windows.open.values()) {
     if (!window.changed) continue;
     window.changed = false;
-    put.set(formatBlobName({ kind: 'window', tier: finestTier.name, startMs: window.startMs, table: window.table, part: window.part }), encodeOpen(window));
+    put.set(
+      formatBlobName({
+        kind: 'window',
+        tier: finestTier.name,
+        startMs: window.startMs,
+        table: window.table,
+        part: window.part,
+      }),
+      encodeOpen(window),
+    );
   }
   if (state.poison.changed) {
     state.poison.changed = false;
     const reasons = Object.fromEntries(state.poison.reasons);
-    put.set(formatBlobName({ kind: 'quarantine' }), Quarantine.encode({ reasons, recent: state.poison.recent }).finish());
+    put.set(
+      formatBlobName({ kind: 'quarantine' }),
+      Quarantine.encode({ reasons, recent: state.poison.recent }).finish(),
+    );
   }
   const drop = new Set(state.drops);
   state.drops.clear();

@@ -47,10 +47,18 @@ function tableFor(host: HostState, schema: TableSchema): TableState {
 }
 
 /** Makes the lineage of a batch that brings its schema, and settles what it means for its elders. */
-export function beginLineage(host: HostState, checked: CheckedBatch, tables: readonly TableSchema[], effects: MergeEffect[]): LineageState {
+export function beginLineage(
+  host: HostState,
+  checked: CheckedBatch,
+  tables: readonly TableSchema[],
+  effects: MergeEffect[],
+): LineageState {
   const { batch } = checked;
   const ref = batch.lineage!;
-  const patience = 2n * batch.intervalNs > BigInt(finestTier.lengthMs) * 1_000_000n ? 2n * batch.intervalNs : BigInt(finestTier.lengthMs) * 1_000_000n;
+  const patience =
+    2n * batch.intervalNs > BigInt(finestTier.lengthMs) * 1_000_000n
+      ? 2n * batch.intervalNs
+      : BigInt(finestTier.lengthMs) * 1_000_000n;
   const old = batch.readBoottimeNs > ref.createdBoottimeNs + patience;
   const lineage: LineageState = {
     key: checked.lineageKey,
@@ -87,12 +95,22 @@ export function beginLineage(host: HostState, checked: CheckedBatch, tables: rea
     if (elder) {
       const start = elder.readWallNs < lineage.createdWallNs ? elder.readWallNs : lineage.createdWallNs;
       addUnknown(host, start, lineage.createdWallNs, gapReason(elder, lineage), lineage.probe);
-      effects.push({ kind: 'log', level: 'info', fields: { host: host.host, probe: lineage.probe, reason: gapReason(elder, lineage) }, message: 'a new lineage continues the probe' });
+      effects.push({
+        kind: 'log',
+        level: 'info',
+        fields: { host: host.host, probe: lineage.probe, reason: gapReason(elder, lineage) },
+        message: 'a new lineage continues the probe',
+      });
     }
   }
   if (old) {
     addUnknown(host, lineage.createdWallNs, batch.readWallNs, 'unknown-history', lineage.probe);
-    effects.push({ kind: 'log', level: 'info', fields: { host: host.host, probe: lineage.probe }, message: 'lineage older than its first sight: lifetime totals only' });
+    effects.push({
+      kind: 'log',
+      level: 'info',
+      fields: { host: host.host, probe: lineage.probe },
+      message: 'lineage older than its first sight: lifetime totals only',
+    });
   }
   host.lineages.push(lineage);
   return lineage;
@@ -103,7 +121,13 @@ function gapReason(elder: LineageState, younger: LineageState): string {
   return elder.schemaHash !== younger.schemaHash ? 'upgrade' : 'detached';
 }
 
-export function addUnknown(host: HostState, startWallNs: bigint, endWallNs: bigint, reason: string, probe: string): void {
+export function addUnknown(
+  host: HostState,
+  startWallNs: bigint,
+  endWallNs: bigint,
+  reason: string,
+  probe: string,
+): void {
   host.unknown.push({ startWallNs, endWallNs, reason, probe });
   if (host.unknown.length > unknownMax) host.unknown.splice(0, host.unknown.length - unknownMax);
 }
@@ -112,14 +136,20 @@ export function addUnknown(host: HostState, startWallNs: bigint, endWallNs: bigi
 export function generationOf(lineage: LineageState, generation: bigint): GenerationState {
   const known = lineage.open.find((g) => g.generation === generation);
   if (known) return known;
-  const made = createGeneration(generation, lineage.tables.map((t) => t.schema));
+  const made = createGeneration(
+    generation,
+    lineage.tables.map((t) => t.schema),
+  );
   lineage.open.push(made);
   lineage.open.sort((a, b) => (a.generation < b.generation ? -1 : 1));
   if (generation > lineage.generation) lineage.generation = generation;
   return made;
 }
 
-export function createGeneration(generation: bigint, tables: readonly Pick<LineageMeta['tables'][number], 'valueCount'>[]): GenerationState {
+export function createGeneration(
+  generation: bigint,
+  tables: readonly Pick<LineageMeta['tables'][number], 'valueCount'>[],
+): GenerationState {
   return {
     generation,
     tables: tables.map(({ valueCount }) => {
@@ -131,7 +161,13 @@ export function createGeneration(generation: bigint, tables: readonly Pick<Linea
 }
 
 /** Called when an older lineage proved to count still: every younger one of the same boot sees the same events. */
-export function quarantineYounger(state: MergeState, host: HostState, elder: LineageState, provenSinceNs: bigint, effects: MergeEffect[]): void {
+export function quarantineYounger(
+  state: MergeState,
+  host: HostState,
+  elder: LineageState,
+  provenSinceNs: bigint,
+  effects: MergeEffect[],
+): void {
   for (const l of host.lineages) {
     if (l.probe !== elder.probe || l.bootId !== elder.bootId || l.status === 'quarantined') continue;
     if (l.createdBoottimeNs <= elder.createdBoottimeNs || l.createdBoottimeNs > provenSinceNs) continue;
@@ -172,7 +208,9 @@ export function settleEnded(state: MergeState, host: HostState): void {
       host.changed = true;
     }
     // The schema goes when another lineage still describes the same tables.
-    const described = l.tables.every((t) => host.lineages.some((o) => o !== l && o.tables.some((u) => u.key === t.key)));
+    const described = l.tables.every((t) =>
+      host.lineages.some((o) => o !== l && o.tables.some((u) => u.key === t.key)),
+    );
     if (!described) continue;
     moveLedger(host, l);
     l.schemaJson = '';
@@ -191,6 +229,9 @@ export function settleEnded(state: MergeState, host: HostState): void {
 function quiet(host: HostState, ended: LineageState): boolean {
   const heir = host.lineages.find((l) => l.probe === ended.probe && l.status === 'live');
   if (!heir) return false;
-  const since = heir.bootId === ended.bootId && ended.readBoottimeNs > heir.createdBoottimeNs ? ended.readBoottimeNs : heir.createdBoottimeNs;
+  const since =
+    heir.bootId === ended.bootId && ended.readBoottimeNs > heir.createdBoottimeNs
+      ? ended.readBoottimeNs
+      : heir.createdBoottimeNs;
   return heir.readBoottimeNs - since > quietNs;
 }

@@ -8,16 +8,12 @@ import type { RowTable } from '../../shared/algebra/row-table.ts';
 import type { SeriesIndex } from '../../shared/algebra/series-index.ts';
 import type { Batch } from '../../shared/contract/batch.ts';
 import type { Columns } from '../../shared/contract/columns.ts';
-import type { CheckedBatch, KnownSchema, Poison } from '../bus/receive.ts';
+import type { CheckedBatch, KnownSchema } from '../bus/receive.ts';
 import { foldReady } from './fold.ts';
+import { askResync, createHost, describeHost, noteSkew } from './hosts.ts';
 import { beginLineage, generationOf, quarantineYounger } from './lineages.ts';
 import type { GenerationState, HostState, LineageState, MergeEffect, MergeState } from './state.ts';
-import { createWindows, datedMs, skewMaxMs, windowPart } from './windows.ts';
-
-/** A host is asked for a keyframe at most so often. */
-const resyncEveryMs = 5_000;
-/** Poison messages kept as examples. */
-const recentMax = 16;
+import { createWindows, datedMs, windowPart } from './windows.ts';
 
 export const createMergeState = (partition: number): MergeState => ({
   partition,
@@ -26,26 +22,6 @@ export const createMergeState = (partition: number): MergeState => ({
   poison: { reasons: new Map(), recent: [], changed: false },
   drops: new Set(),
   rowsMerged: 0,
-});
-
-export const createHost = (host: string): HostState => ({
-  host,
-  labels: {},
-  kernelRelease: '',
-  bootId: '',
-  readWallNs: 0n,
-  mergedWallMs: 0,
-  intervalNs: 0n,
-  clockSkewMs: 0,
-  synthetic: false,
-  quarantinedBatches: 0n,
-  tables: new Map(),
-  lineages: [],
-  folded: new Map(),
-  unknown: [],
-  changed: false,
-  resyncMs: -1e15,
-  sequence: 0n,
 });
 
 export const findLineage = (state: MergeState, host: string, key: string): LineageState | undefined =>
@@ -57,36 +33,25 @@ export const knownSchema = (state: MergeState, host: string, key: string): Known
   return lineage && { hash: lineage.schemaHash, tables: lineage.tables.map((t) => t.schema) };
 };
 
-/** Counts a poison message; it changes no other count. */
-export function quarantine(state: MergeState, poison: Poison, subject: string, bytes: number, nowMs: number): void {
-  const { reasons } = state.poison;
-  reasons.set(poison.reason, (reasons.get(poison.reason) ?? 0n) + 1n);
-  state.poison.recent = [
-    ...state.poison.recent.slice(1 - recentMax),
-    { subject: subject.slice(0, 256), reason: `${poison.reason}: ${poison.detail}`.slice(0, 256), receivedWallMs: BigInt(nowMs), sizeBytes: bytes },
-  ];
-  state.poison.changed = true;
-  const host = poison.host === undefined ? undefined : state.hosts.get(poison.host);
-  if (!host) return;
-  host.quarantinedBatches++;
-  host.changed = true;
-}
-
-/** Asks a host for a keyframe, unless it was asked just now. */
-export function askResync(host: HostState, reason: string, lineageUuid: string, nowMs: number, effects: MergeEffect[]): void {
-  if (Math.abs(nowMs - host.resyncMs) < resyncEveryMs) return;
-  host.resyncMs = nowMs;
-  effects.push({ kind: 'resync', host: host.host, reason, lineageUuid });
-}
-
 /** Merges one batch. Returns its lineage, or undefined when nothing is known of it yet. */
-export function merge(state: MergeState, checked: CheckedBatch, nowMs: number, storedMs: number, effects: MergeEffect[]): LineageState | undefined {
+export function merge(
+  state: MergeState,
+  checked: CheckedBatch,
+  nowMs: number,
+  storedMs: number,
+  effects: MergeEffect[],
+): LineageState | undefined {
   const { batch } = checked;
   let host = state.hosts.get(checked.host);
   let lineage = host?.lineages.find((l) => l.key === checked.lineageKey);
   if (!lineage || !host) {
     if (!checked.tables) {
-      effects.push({ kind: 'resync', host: checked.host, reason: `lineage of ${batch.lineage!.probe} is unknown`, lineageUuid: '' });
+      effects.push({
+        kind: 'resync',
+        host: checked.host,
+        reason: `lineage of ${batch.lineage!.probe} is unknown`,
+        lineageUuid: '',
+      });
       return undefined;
     }
     if (!host) state.hosts.set(checked.host, (host = createHost(checked.host)));
@@ -96,7 +61,8 @@ export function merge(state: MergeState, checked: CheckedBatch, nowMs: number, s
   const dated = datedMs(batch.readWallNs, storedMs);
   noteSkew(host, dated.skewMs, effects);
   // A message that was acknowledged to the agent and lost since (a purged or damaged stream) leaves a gap.
-  if (host.sequence > 0n && batch.sequence > host.sequence + 1n) askResync(host, `batch ${host.sequence + 1n} is missing`, '', nowMs, effects);
+  if (host.sequence > 0n && batch.sequence > host.sequence + 1n)
+    askResync(host, `batch ${host.sequence + 1n} is missing`, '', nowMs, effects);
   if (batch.sequence > host.sequence || batch.sequence === 1n) host.sequence = batch.sequence;
   host.mergedWallMs = nowMs;
   host.changed = true;
@@ -115,12 +81,23 @@ export function merge(state: MergeState, checked: CheckedBatch, nowMs: number, s
   return lineage;
 }
 
-function mergeRows(state: MergeState, host: HostState, lineage: LineageState, checked: CheckedBatch, endMs: number, nowMs: number, effects: MergeEffect[]): void {
+function mergeRows(
+  state: MergeState,
+  host: HostState,
+  lineage: LineageState,
+  checked: CheckedBatch,
+  endMs: number,
+  nowMs: number,
+  effects: MergeEffect[],
+): void {
   const { batch } = checked;
   const generation = generationOf(lineage, batch.generation);
   const history = batch.readBoottimeNs <= lineage.historyBoottimeNs;
   const sinceNs = lineage.readBoottimeNs > 0n ? lineage.readBoottimeNs : batch.lineage!.createdBoottimeNs;
-  const spanMs = batch.readBoottimeNs > sinceNs ? Number((batch.readBoottimeNs - sinceNs) / 1_000_000n) : Number(batch.intervalNs / 1_000_000n);
+  const spanMs =
+    batch.readBoottimeNs > sinceNs
+      ? Number((batch.readBoottimeNs - sinceNs) / 1_000_000n)
+      : Number(batch.intervalNs / 1_000_000n);
   const span = { fromMs: endMs - spanMs, endMs };
   const skipped = skippedRise(lineage, batch);
   let provenSinceNs = -1n;
@@ -136,7 +113,10 @@ function mergeRows(state: MergeState, host: HostState, lineage: LineageState, ch
     const seen = block.ledger?.seen ?? 0n;
     const seenRise = seen > own.seen ? seen - own.seen : 0n;
     const count = columns.rowCount > 0 || seenRise > 0n || skipped > 0n;
-    const target = history || !count ? undefined : windowPart(state, { key, valueCount: schema.valueCount, size: table.index.size }, host.host, span, nowMs);
+    const target =
+      history || !count
+        ? undefined
+        : windowPart(state, { key, valueCount: schema.valueCount, size: table.index.size }, host.host, span, nowMs);
     // A row that a lineage with undated history shows for the first time in a keyframe may carry some of that history.
     const undated = lineage.historyBoottimeNs > 0n && batch.keyframe;
     if (undated && own.rows.overflow() === 0n) fresh.add(0);
@@ -148,7 +128,8 @@ function mergeRows(state: MergeState, host: HostState, lineage: LineageState, ch
       target.part.skipped += skipped;
     }
     // Read before the ledger rises: growth between two reads of this table, both after a younger one's creation.
-    if (seenRise > 0n && own.readBoottimeNs > 0n && batch.readBoottimeNs > own.readBoottimeNs) provenSinceNs = own.readBoottimeNs;
+    if (seenRise > 0n && own.readBoottimeNs > 0n && batch.readBoottimeNs > own.readBoottimeNs)
+      provenSinceNs = own.readBoottimeNs;
     joinLedger(own, block.ledger?.failed ?? [], seen, block.retiredSeen, batch);
   }
   if (provenSinceNs >= 0n) quarantineYounger(state, host, lineage, provenSinceNs, effects);
@@ -162,7 +143,13 @@ function define(rows: RowTable, index: SeriesIndex, columns: Columns): Set<numbe
   return fresh;
 }
 
-function joinLedger(own: GenerationState['tables'][number], failed: readonly bigint[], seen: bigint, retired: bigint, batch: Batch): void {
+function joinLedger(
+  own: GenerationState['tables'][number],
+  failed: readonly bigint[],
+  seen: bigint,
+  retired: bigint,
+  batch: Batch,
+): void {
   if (seen > own.seen) own.seen = seen;
   for (let c = 0; c < 4; c++) if ((failed[c] ?? 0n) > own.failed[c]!) own.failed[c] = failed[c]!;
   if (retired > own.retiredSeen) own.retiredSeen = retired;
@@ -171,13 +158,34 @@ function joinLedger(own: GenerationState['tables'][number], failed: readonly big
 }
 
 /** A final generation must add up: less means rows on their way or lost (ask), more is a broken equation (alarm). */
-function checkSealed(host: HostState, lineage: LineageState, generation: GenerationState, nowMs: number, effects: MergeEffect[]): void {
+function checkSealed(
+  host: HostState,
+  lineage: LineageState,
+  generation: GenerationState,
+  nowMs: number,
+  effects: MergeEffect[],
+): void {
   for (const [i, t] of generation.tables.entries()) {
     const total = t.rows.total();
     if (!t.sealed || total === t.seen) continue;
-    const fields = { host: host.host, probe: lineage.probe, table: lineage.tables[i]!.key, generation: String(generation.generation), seen: String(t.seen), rows: String(total) };
-    if (total > t.seen) effects.push({ kind: 'alarm', fields, message: 'a sealed generation holds more than was seen' });
-    else askResync(host, `sealed generation ${generation.generation} of ${lineage.tables[i]!.key} is incomplete`, lineage.uuid, nowMs, effects);
+    const fields = {
+      host: host.host,
+      probe: lineage.probe,
+      table: lineage.tables[i]!.key,
+      generation: String(generation.generation),
+      seen: String(t.seen),
+      rows: String(total),
+    };
+    if (total > t.seen)
+      effects.push({ kind: 'alarm', fields, message: 'a sealed generation holds more than was seen' });
+    else
+      askResync(
+        host,
+        `sealed generation ${generation.generation} of ${lineage.tables[i]!.key} is incomplete`,
+        lineage.uuid,
+        nowMs,
+        effects,
+      );
   }
 }
 
@@ -218,24 +226,5 @@ function countLate(lineage: LineageState, checked: CheckedBatch): void {
     if (!folded) continue;
     const missing = block.retiredSeen + (block.ledger?.seen ?? 0n) - folded.held;
     if (missing > folded.lost) folded.lost = missing;
-  }
-}
-
-function describeHost(host: HostState, batch: Batch): void {
-  if (batch.keyframe) {
-    if (batch.part <= 1) host.labels = { ...batch.hostLabels };
-    if (batch.kernelRelease) host.kernelRelease = batch.kernelRelease;
-  }
-  host.bootId = Buffer.from(batch.lineage!.bootId).toString('hex');
-  if (batch.intervalNs > 0n) host.intervalNs = batch.intervalNs;
-  host.synthetic = batch.synthetic;
-}
-
-function noteSkew(host: HostState, skewMs: number, effects: MergeEffect[]): void {
-  const was = Math.abs(host.clockSkewMs) > skewMaxMs;
-  const is = Math.abs(skewMs) > skewMaxMs;
-  host.clockSkewMs = Math.round(skewMs);
-  if (was !== is) {
-    effects.push({ kind: 'log', level: is ? 'warn' : 'info', fields: { host: host.host, skewMs: host.clockSkewMs }, message: is ? 'host clock is far off: dated by the bus' : 'host clock is right again' });
   }
 }

@@ -153,5 +153,10 @@ export interface MergeState {
 /** What merging asks of the world: told at once, unlike what needs a checkpoint first. */
 export type MergeEffect =
   | { readonly kind: 'resync'; readonly host: string; readonly reason: string; readonly lineageUuid: string }
-  | { readonly kind: 'log'; readonly level: 'debug' | 'info' | 'warn'; readonly fields: object; readonly message: string }
+  | {
+      readonly kind: 'log';
+      readonly level: 'debug' | 'info' | 'warn';
+      readonly fields: object;
+      readonly message: string;
+    }
   | { readonly kind: 'alarm'; readonly fields: object; readonly message: string };

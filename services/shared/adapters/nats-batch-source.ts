@@ -74,7 +74,18 @@ class Source implements NatsBatchSource {
   }
 
   async consume(partition: number, deliver: (message: ReceivedBatch) => void): Promise<void> {
-    const c: Consumption = { partition, deliver, ready: false, made: false, pulling: false, pulledMs: 0, asked: 0, got: 0, large: false, failing: false };
+    const c: Consumption = {
+      partition,
+      deliver,
+      ready: false,
+      made: false,
+      pulling: false,
+      pulledMs: 0,
+      asked: 0,
+      got: 0,
+      large: false,
+      failing: false,
+    };
     this.consumptions.set(partition, c);
     await this.begin(c);
   }
@@ -126,7 +137,8 @@ class Source implements NatsBatchSource {
       const connection = this.link.require();
       const identity = await ensureStream(connection);
       if (identity !== this.identity) {
-        if (this.identity !== undefined) this.log.warn({ stream: streamName, was: this.identity, is: identity }, 'the stream was made again');
+        if (this.identity !== undefined)
+          this.log.warn({ stream: streamName, was: this.identity, is: identity }, 'the stream was made again');
         this.identity = identity;
       }
       await ensureConsumer(connection, c.partition, !c.made);
@@ -145,10 +157,16 @@ class Source implements NatsBatchSource {
     c.pulledMs = performance.now();
     c.got = 0;
     c.asked = c.large ? 1 : pullMessages;
-    const request = JSON.stringify({ batch: c.asked, max_bytes: c.large ? pullBytesLarge : pullBytes, expires: pullExpiresMs * 1_000_000 });
+    const request = JSON.stringify({
+      batch: c.asked,
+      max_bytes: c.large ? pullBytesLarge : pullBytes,
+      expires: pullExpiresMs * 1_000_000,
+    });
     c.large = false;
     try {
-      this.connection.publish(`$JS.API.CONSUMER.MSG.NEXT.${streamName}.${consumerOf(c.partition)}`, request, { reply: `${this.inbox}.${c.partition}` });
+      this.connection.publish(`$JS.API.CONSUMER.MSG.NEXT.${streamName}.${consumerOf(c.partition)}`, request, {
+        reply: `${this.inbox}.${c.partition}`,
+      });
     } catch {
       c.pulling = false;
     }
@@ -203,7 +221,8 @@ class Source implements NatsBatchSource {
         if (overdue) c.ready = c.pulling = false;
         if (c.ready && c.pulling) continue;
         await this.begin(c).catch((cause: unknown) => {
-          if (!c.failing) this.log.debug({ partition: c.partition, reason: describeCause(cause) }, 'cannot consume; trying on');
+          if (!c.failing)
+            this.log.debug({ partition: c.partition, reason: describeCause(cause) }, 'cannot consume; trying on');
           c.failing = true;
         });
       }
@@ -223,7 +242,9 @@ function partitionOfReply(reply: string): number {
 function translate(what: string, cause: unknown): MusterError {
   if (cause instanceof MusterError) return cause;
   const code = (cause as { code?: string }).code ?? '';
-  if (code === 'PERMISSIONS_VIOLATION' || code === 'AUTHORIZATION_VIOLATION') return new MusterError('bus/refused', `${what}: not allowed`, { cause });
-  if (code === '503' && /jetstream/i.test(describeCause(cause))) return new MusterError('bus/no-jetstream', `${what}: no JetStream`, { cause });
+  if (code === 'PERMISSIONS_VIOLATION' || code === 'AUTHORIZATION_VIOLATION')
+    return new MusterError('bus/refused', `${what}: not allowed`, { cause });
+  if (code === '503' && /jetstream/i.test(describeCause(cause)))
+    return new MusterError('bus/no-jetstream', `${what}: no JetStream`, { cause });
   return new MusterError('bus/unreachable', `${what}: no answer`, { cause });
 }

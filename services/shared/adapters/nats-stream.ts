@@ -2,7 +2,18 @@
  * The one stream and its consumers: file storage, bounded, `discard: new` (agents hold, and their kernels with them),
  * work-queue retention (what is acknowledged frees its space), one durable pull consumer per partition.
  */
-import { AckPolicy, DeliverPolicy, DiscardPolicy, type JetStreamManager, nanos, type NatsConnection, type NatsError, ReplayPolicy, RetentionPolicy, StorageType } from 'nats';
+import {
+  AckPolicy,
+  DeliverPolicy,
+  DiscardPolicy,
+  type JetStreamManager,
+  nanos,
+  type NatsConnection,
+  type NatsError,
+  ReplayPolicy,
+  RetentionPolicy,
+  StorageType,
+} from 'nats';
 import { streamName, streamSubjects } from '../contract/subjects.ts';
 import { MusterError } from '../runtime/errors.ts';
 
@@ -46,7 +57,13 @@ export async function ensureStream(connection: NatsConnection): Promise<string> 
   }
 }
 
-function check({ created, config }: { created: string; config: { retention: string; discard: string; subjects: string[] } }): string {
+function check({
+  created,
+  config,
+}: {
+  created: string;
+  config: { retention: string; discard: string; subjects: string[] };
+}): string {
   if (config.retention !== 'workqueue' || config.discard !== 'new' || !config.subjects.includes(streamSubjects)) {
     throw new MusterError('bus/unfit', `open stream ${streamName}: it is not Muster's`, {
       values: { retention: config.retention, discard: config.discard, subjects: config.subjects.join(',') },
@@ -98,6 +115,7 @@ export function parseReply(reply: string): { sequence: bigint; storedMs: number 
   // $JS.ACK.<stream>.<consumer>.<delivered>.<stream seq>.<consumer seq>.<ns>.<pending>, with domain and account in front of the stream since.
   const t = reply.split('.');
   const at = t.length >= 11 ? 7 : t.length === 9 ? 5 : undefined;
-  if (t[0] !== '$JS' || t[1] !== 'ACK' || at === undefined || !/^\d+$/.test(t[at]!) || !/^\d+$/.test(t[at + 2]!)) return undefined;
+  if (t[0] !== '$JS' || t[1] !== 'ACK' || at === undefined || !/^\d+$/.test(t[at]!) || !/^\d+$/.test(t[at + 2]!))
+    return undefined;
   return { sequence: BigInt(t[at]!), storedMs: Number(BigInt(t[at + 2]!) / 1_000_000n) };
 }

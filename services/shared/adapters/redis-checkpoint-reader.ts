@@ -57,7 +57,13 @@ async function heads(link: RedisLink, partitions: readonly number[]): Promise<Ma
 async function readView(link: RedisLink, partition: number): Promise<CheckpointView | undefined> {
   const what = `read checkpoint of partition ${partition}`;
   const keys = partitionKeys(partition);
-  const replies = unwrap(link, what, await link.send(what, (c) => c.multi().hmgetBuffer(keys.head, 'version', 'commit', 'head').hgetall(keys.names).exec()));
+  const replies = unwrap(
+    link,
+    what,
+    await link.send(what, (c) =>
+      c.multi().hmgetBuffer(keys.head, 'version', 'commit', 'head').hgetall(keys.names).exec(),
+    ),
+  );
   const head = headOf(replies[0] as HeadFields);
   if (!head) return undefined;
   const names = new Map<string, { digest: string; bytes: number }>();
@@ -68,7 +74,13 @@ async function readView(link: RedisLink, partition: number): Promise<CheckpointV
   return { partition, head, names };
 }
 
-async function blobs(link: RedisLink, partition: number, version: bigint, viewed: StoredHead | undefined, names: readonly string[]): Promise<(Uint8Array | undefined)[] | 'moved'> {
+async function blobs(
+  link: RedisLink,
+  partition: number,
+  version: bigint,
+  viewed: StoredHead | undefined,
+  names: readonly string[],
+): Promise<(Uint8Array | undefined)[] | 'moved'> {
   if (names.length === 0) return [];
   const what = `read checkpoint of partition ${partition}`;
   const keys = partitionKeys(partition);
@@ -77,7 +89,11 @@ async function blobs(link: RedisLink, partition: number, version: bigint, viewed
     .hmget(keys.head, 'version', 'commit')
     .hmget(keys.names, ...names)
     .mgetBuffer(...names.map(keys.current));
-  const [head, stamps, found] = unwrap(link, what, await link.send(what, () => run.exec())) as [(string | null)[], (string | null)[], (Buffer | null)[]];
+  const [head, stamps, found] = unwrap(link, what, await link.send(what, () => run.exec())) as [
+    (string | null)[],
+    (string | null)[],
+    (Buffer | null)[],
+  ];
   if (head[0] !== String(version) || (viewed?.version === version && viewed.commitId !== head[1])) return 'moved';
   return found.map((blob, i) => {
     if (!blob) return undefined;
@@ -85,4 +101,3 @@ async function blobs(link: RedisLink, partition: number, version: bigint, viewed
     return stamps[i] === `${blobDigest(blob)}:${blob.length}` ? blob : undefined;
   });
 }
-

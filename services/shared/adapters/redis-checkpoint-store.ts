@@ -4,7 +4,13 @@
  * undone when a blob of it is damaged (redis-scripts.ts draws the keys).
  */
 import { MusterError } from '../runtime/errors.ts';
-import type { CheckpointStore, CommitOutcome, CommitRequest, LoadedCheckpoint, StoredHead } from '../runtime/ports/checkpoint-store.ts';
+import type {
+  CheckpointStore,
+  CommitOutcome,
+  CommitRequest,
+  LoadedCheckpoint,
+  StoredHead,
+} from '../runtime/ports/checkpoint-store.ts';
 import { checkpointFormat, CheckpointHead } from '../contract/checkpoint.ts';
 import { blobDigest, decodeHead } from '../contract/checkpoint-codec.ts';
 import { connectRedis, isRefusal, type RedisLink, type RedisOptions } from './redis-connection.ts';
@@ -41,9 +47,15 @@ async function verify(link: RedisLink, { address, log }: RedisOptions): Promise<
   const field = (name: string): string | undefined => new RegExp(`^${name}:(.*?)\\r?$`, 'm').exec(info)?.[1];
   const policy = field('maxmemory_policy');
   if (policy !== undefined && policy !== 'noeviction') {
-    throw new MusterError('store/unfit', 'check store: it evicts', { values: { redis: address, 'maxmemory-policy': policy } });
+    throw new MusterError('store/unfit', 'check store: it evicts', {
+      values: { redis: address, 'maxmemory-policy': policy },
+    });
   }
-  if (field('aof_enabled') === '0') log.warn({ redis: address }, 'store has no append-only file: what it lost at a crash comes back by resync, without its windows');
+  if (field('aof_enabled') === '0')
+    log.warn(
+      { redis: address },
+      'store has no append-only file: what it lost at a crash comes back by resync, without its windows',
+    );
 }
 
 /** The digest of a blob with its length: "deadbeef:42". */
@@ -66,7 +78,13 @@ async function commit(link: RedisLink, request: CommitRequest): Promise<CommitOu
   args.push(...drop);
   const what = `commit checkpoint of partition ${request.partition}`;
   try {
-    const [outcome, version, commitId] = (await link.client.eval(commitScript, 2, keys.head, keys.names, ...args)) as string[];
+    const [outcome, version, commitId] = (await link.client.eval(
+      commitScript,
+      2,
+      keys.head,
+      keys.names,
+      ...args,
+    )) as string[];
     if (outcome === 'committed') return { kind: 'committed' };
     if (commitId === next.commitId) return { kind: 'committed' };
     return { kind: 'conflict', found: version === '' ? undefined : { version: BigInt(version!), commitId: commitId! } };
@@ -77,15 +95,30 @@ async function commit(link: RedisLink, request: CommitRequest): Promise<CommitOu
 }
 
 /** The reply is lost: the head says whether the commit took place. Where it says "not (yet)", the caller tries again. */
-async function resolve(link: RedisLink, keys: PartitionKeys, { expected, next }: CommitRequest, lost: MusterError): Promise<CommitOutcome> {
+async function resolve(
+  link: RedisLink,
+  keys: PartitionKeys,
+  { expected, next }: CommitRequest,
+  lost: MusterError,
+): Promise<CommitOutcome> {
   if (!(await link.usable(resolveMs))) throw lost;
-  const [version, commitId] = await link.send('read head after a lost reply', (c) => c.hmget(keys.head, 'version', 'commit'));
+  const [version, commitId] = await link.send('read head after a lost reply', (c) =>
+    c.hmget(keys.head, 'version', 'commit'),
+  );
   if (commitId === next.commitId) return { kind: 'committed' };
-  if ((version ?? '') === (expected ? String(expected.version) : '') && (commitId ?? '') === (expected?.commitId ?? '')) throw lost;
-  return { kind: 'conflict', found: version == null ? undefined : { version: BigInt(version), commitId: commitId ?? '' } };
+  if ((version ?? '') === (expected ? String(expected.version) : '') && (commitId ?? '') === (expected?.commitId ?? ''))
+    throw lost;
+  return {
+    kind: 'conflict',
+    found: !version ? undefined : { version: BigInt(version), commitId: commitId ?? '' },
+  };
 }
 
-async function load(link: RedisLink, keys: PartitionKeys, wanted: (name: string) => boolean): Promise<LoadedCheckpoint | undefined> {
+async function load(
+  link: RedisLink,
+  keys: PartitionKeys,
+  wanted: (name: string) => boolean,
+): Promise<LoadedCheckpoint | undefined> {
   let fellBack = false;
   for (let tries = 0; tries < loadTriesMax; tries++) {
     const found = await readHead(link, keys);
@@ -105,12 +138,23 @@ async function load(link: RedisLink, keys: PartitionKeys, wanted: (name: string)
     if (!headDamaged) decodeHead(head);
     const stored: StoredHead = { version: BigInt(raw.version), commitId: raw.commit, head };
     const lost = new Set(read.damaged);
-    return { head: stored, blobs: read.blobs, names: [...names.keys()].filter((n) => !lost.has(n)), fellBack, damaged: read.damaged };
+    return {
+      head: stored,
+      blobs: read.blobs,
+      names: [...names.keys()].filter((n) => !lost.has(n)),
+      fellBack,
+      damaged: read.damaged,
+    };
   }
-  throw new MusterError('store/unreachable', 'load checkpoint: another aggregator keeps committing', { values: { keys: keys.prefix } });
+  throw new MusterError('store/unreachable', 'load checkpoint: another aggregator keeps committing', {
+    values: { keys: keys.prefix },
+  });
 }
 
-async function readHead(link: RedisLink, keys: PartitionKeys): Promise<{ raw: RawHead; names: Map<string, string> } | undefined> {
+async function readHead(
+  link: RedisLink,
+  keys: PartitionKeys,
+): Promise<{ raw: RawHead; names: Map<string, string> } | undefined> {
   const replies = await link.send('load checkpoint', (c) =>
     c.multi().hmgetBuffer(keys.head, 'version', 'commit', 'head', 'digest', 'changed').hgetall(keys.names).exec(),
   );
@@ -121,18 +165,31 @@ async function readHead(link: RedisLink, keys: PartitionKeys): Promise<{ raw: Ra
   const [version, commit, head, digest, changed] = fields;
   if (!version || !commit || !head) return undefined;
   return {
-    raw: { version: version.toString(), commit: commit.toString(), head, digest: digest?.toString() ?? '', changed: changed?.toString() ?? '' },
+    raw: {
+      version: version.toString(),
+      commit: commit.toString(),
+      head,
+      digest: digest?.toString() ?? '',
+      changed: changed?.toString() ?? '',
+    },
     names: new Map(Object.entries(names)),
   };
 }
 
-async function readBlobs(link: RedisLink, keys: PartitionKeys, names: ReadonlyMap<string, string>, wanted: (name: string) => boolean): Promise<{ blobs: Map<string, Uint8Array>; damaged: string[] }> {
+async function readBlobs(
+  link: RedisLink,
+  keys: PartitionKeys,
+  names: ReadonlyMap<string, string>,
+  wanted: (name: string) => boolean,
+): Promise<{ blobs: Map<string, Uint8Array>; damaged: string[] }> {
   const list = [...names].filter(([name]) => wanted(name));
   const blobs = new Map<string, Uint8Array>();
   const damaged: string[] = [];
   for (let first = 0; first < list.length; first += readNamesMax) {
     const chunk = list.slice(first, first + readNamesMax);
-    const replies = await link.send('load checkpoint', (c) => c.mgetBuffer(...chunk.map(([name]) => keys.current(name))));
+    const replies = await link.send('load checkpoint', (c) =>
+      c.mgetBuffer(...chunk.map(([name]) => keys.current(name))),
+    );
     for (const [i, [name, digest]] of chunk.entries()) {
       const blob = replies[i];
       if (blob && stamp(blob) === digest) blobs.set(name, blob);
@@ -145,12 +202,20 @@ async function readBlobs(link: RedisLink, keys: PartitionKeys, names: ReadonlyMa
 /** Takes the newest commit back. When another undid or replaced it meanwhile, the next load sees that. */
 async function undo(link: RedisLink, keys: PartitionKeys, raw: RawHead): Promise<void> {
   const before = await link.send('undo a damaged checkpoint', (c) => c.hgetBuffer(keys.head, 'before_head'));
-  await link.send('undo a damaged checkpoint', (c) => c.eval(undoScript, 2, keys.head, keys.names, keys.prefix, raw.version, raw.commit, before ? stamp(before) : ''));
+  await link.send('undo a damaged checkpoint', (c) =>
+    c.eval(undoScript, 2, keys.head, keys.names, keys.prefix, raw.version, raw.commit, before ? stamp(before) : ''),
+  );
 }
 
 /** The head's own bytes are damaged and there is none before it: what else is known stands, the position does not matter. */
 const rebuiltHead = (raw: RawHead): Uint8Array =>
-  CheckpointHead.encode({ formatVersion: checkpointFormat, version: BigInt(raw.version), commitId: raw.commit, streamIdentity: '', streamSequence: 0n, committedWallMs: 0n }).finish();
+  CheckpointHead.encode({
+    formatVersion: checkpointFormat,
+    version: BigInt(raw.version),
+    commitId: raw.commit,
+    streamIdentity: '',
+    streamSequence: 0n,
+    committedWallMs: 0n,
+  }).finish();
 
 const asBuffer = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
-

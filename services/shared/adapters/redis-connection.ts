@@ -59,7 +59,8 @@ export function connectRedis(options: RedisOptions): RedisLink {
     away = false;
   });
   client.on('close', () => {
-    if (!away && !closed) log.warn({ redis: address, reason: describeCause(trouble) }, 'store is away; connecting again');
+    if (!away && !closed)
+      log.warn({ redis: address, reason: describeCause(trouble) }, 'store is away; connecting again');
     away = true;
   });
 
@@ -67,10 +68,16 @@ export function connectRedis(options: RedisOptions): RedisLink {
     const message = describeCause(cause);
     const values = { redis: address };
     const said = /^(NOAUTH|WRONGPASS|NOPERM|OOM|MISCONF|NOSCRIPT|LOADING|READONLY)/.exec(message)?.[1];
-    const refused = said ?? /(NOAUTH|WRONGPASS|NOPERM)/.exec(client.status === 'ready' ? '' : describeCause(trouble))?.[1];
-    if (refused === 'NOAUTH' || refused === 'WRONGPASS' || refused === 'NOPERM') return new MusterError('store/refused', `${what}: refused`, { values, cause });
-    if (said === 'OOM' || said === 'MISCONF') return new MusterError('store/full', `${what}: the store cannot take more`, { values, cause });
-    return new MusterError('store/unreachable', `${what}: no answer`, { values, cause: client.status === 'ready' ? cause : (trouble ?? cause) });
+    const refused =
+      said ?? /(NOAUTH|WRONGPASS|NOPERM)/.exec(client.status === 'ready' ? '' : describeCause(trouble))?.[1];
+    if (refused === 'NOAUTH' || refused === 'WRONGPASS' || refused === 'NOPERM')
+      return new MusterError('store/refused', `${what}: refused`, { values, cause });
+    if (said === 'OOM' || said === 'MISCONF')
+      return new MusterError('store/full', `${what}: the store cannot take more`, { values, cause });
+    return new MusterError('store/unreachable', `${what}: no answer`, {
+      values,
+      cause: client.status === 'ready' ? cause : (trouble ?? cause),
+    });
   };
 
   return {

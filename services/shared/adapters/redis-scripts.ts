@@ -20,7 +20,13 @@ export interface PartitionKeys {
 
 export function partitionKeys(partition: number): PartitionKeys {
   const prefix = `muster:{p${partition}}:`;
-  return { prefix, head: `${prefix}head`, names: `${prefix}names`, current: (name) => `${prefix}c:${name}`, before: (name) => `${prefix}p:${name}` };
+  return {
+    prefix,
+    head: `${prefix}head`,
+    names: `${prefix}names`,
+    current: (name) => `${prefix}c:${name}`,
+    before: (name) => `${prefix}p:${name}`,
+  };
 }
 
 /**

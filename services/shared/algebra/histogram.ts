@@ -23,4 +23,5 @@ export function bucketLower(bucket: number): bigint {
 }
 
 /** Highest value of a bucket, inclusive. */
-export const bucketUpper = (bucket: number): bigint => (bucket >= bucketCount - 1 ? 2n ** 64n - 1n : bucketLower(bucket + 1) - 1n);
+export const bucketUpper = (bucket: number): bigint =>
+  bucket >= bucketCount - 1 ? 2n ** 64n - 1n : bucketLower(bucket + 1) - 1n;

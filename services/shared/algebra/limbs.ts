@@ -22,7 +22,14 @@ export function compare(a: Uint32Array, i: number, b: Uint32Array, j: number): -
  * The join: raises last[l] to value[v] and adds the difference to sum[s]. Returns whether it rose.
  * Idempotent, commutative and associative in `last`; `sum` receives each unit once.
  */
-export function joinMax(last: Uint32Array, l: number, value: Uint32Array, v: number, sum: Uint32Array, s: number): boolean {
+export function joinMax(
+  last: Uint32Array,
+  l: number,
+  value: Uint32Array,
+  v: number,
+  sum: Uint32Array,
+  s: number,
+): boolean {
   const vHigh = value[v + 1]!;
   const vLow = value[v]!;
   const high = vHigh - last[l + 1]!;

@@ -93,7 +93,12 @@ export class RowTable {
   }
 
   /** Puts back a page as page() gave it. */
-  restore(page: { readonly count: number; readonly rows: Uint32Array; readonly series: Uint32Array; readonly values: Uint32Array }): void {
+  restore(page: {
+    readonly count: number;
+    readonly rows: Uint32Array;
+    readonly series: Uint32Array;
+    readonly values: Uint32Array;
+  }): void {
     for (let i = 0; i < page.count; i++) {
       const row = page.rows[i]!;
       this.reserve(row + 1);

@@ -31,7 +31,8 @@ export function encodeBatch(batch: Batch): Uint8Array {
 /** Decodes and verifies. Throws MusterError wire/too-large, wire/malformed or wire/version. */
 export function decodeBatch(bytes: Uint8Array): Batch {
   const end = bytes.length - 6;
-  if (bytes.length > batchBytesMax) throw new MusterError('wire/too-large', 'decode batch: too large', { values: { bytes: bytes.length } });
+  if (bytes.length > batchBytesMax)
+    throw new MusterError('wire/too-large', 'decode batch: too large', { values: { bytes: bytes.length } });
   if (end < 0 || bytes[end] !== trailer[0] || bytes[end + 1] !== trailer[1]) throw malformed('no checksum', bytes);
   const body = bytes.subarray(0, end);
   const stated = new DataView(bytes.buffer, bytes.byteOffset).getUint32(end + 2, true);
@@ -43,7 +44,9 @@ export function decodeBatch(bytes: Uint8Array): Batch {
     throw malformed('not a Batch', bytes, cause);
   }
   if (batch.wireVersion !== wireVersion) {
-    throw new MusterError('wire/version', 'decode batch: unknown wire version', { values: { found: batch.wireVersion, known: wireVersion } });
+    throw new MusterError('wire/version', 'decode batch: unknown wire version', {
+      values: { found: batch.wireVersion, known: wireVersion },
+    });
   }
   const l = batch.lineage;
   if (!batch.host || !l || l.uuid.length !== 16 || l.bootId.length !== 16 || !l.probe || batch.generation === 0n) {

@@ -67,7 +67,12 @@ export const decodeHost = (blob: Uint8Array): HostRecord => guarded('host', () =
 export const decodeQuarantine = (blob: Uint8Array): Quarantine => guarded('quarantine', () => Quarantine.decode(blob));
 
 export const encodeSeriesPage = (page: SeriesLabels): Uint8Array =>
-  SeriesPage.encode({ first: page.first, labels: page.labelCount, values: [...page.values], count: page.count }).finish();
+  SeriesPage.encode({
+    first: page.first,
+    labels: page.labelCount,
+    values: [...page.values],
+    count: page.count,
+  }).finish();
 
 export function decodeSeriesPage(blob: Uint8Array): SeriesLabels {
   const page = guarded('series', () => SeriesPage.decode(blob));
@@ -76,7 +81,8 @@ export function decodeSeriesPage(blob: Uint8Array): SeriesLabels {
 }
 
 /** `values` holds `valueCount` columns of `count` values. */
-export const encodeSeriesValues = (s: SeriesValues): Uint8Array => encodeColumns({ ...blank, valueCount: s.valueCount, rowCount: s.count, ids: s.series, values: s.values });
+export const encodeSeriesValues = (s: SeriesValues): Uint8Array =>
+  encodeColumns({ ...blank, valueCount: s.valueCount, rowCount: s.count, ids: s.series, values: s.values });
 
 export function decodeBase(blob: Uint8Array): SeriesValues {
   const c = guarded('base', () => decodeColumns(blob, emptyColumns()));
@@ -131,7 +137,8 @@ export function decodeWindow(blob: Uint8Array): WindowValues {
 }
 
 const blank: Columns = emptyColumns();
-const corrupt = (what: string, cause?: unknown): MusterError => new MusterError('store/corrupt', `read checkpoint: ${what}`, { cause });
+const corrupt = (what: string, cause?: unknown): MusterError =>
+  new MusterError('store/corrupt', `read checkpoint: ${what}`, { cause });
 
 function guarded<T>(kind: string, decode: () => T): T {
   try {

@@ -28,8 +28,21 @@ export type BlobName =
   | { readonly kind: 'host'; readonly host: string }
   | { readonly kind: 'series'; readonly host: string; readonly table: string; readonly page: number }
   | { readonly kind: 'base'; readonly host: string; readonly table: string }
-  | { readonly kind: 'last'; readonly host: string; readonly lineage: string; readonly generation: bigint; readonly table: string; readonly page: number }
-  | { readonly kind: 'window'; readonly tier: string; readonly startMs: number; readonly table: string; readonly part: number }
+  | {
+      readonly kind: 'last';
+      readonly host: string;
+      readonly lineage: string;
+      readonly generation: bigint;
+      readonly table: string;
+      readonly page: number;
+    }
+  | {
+      readonly kind: 'window';
+      readonly tier: string;
+      readonly startMs: number;
+      readonly table: string;
+      readonly part: number;
+    }
   | { readonly kind: 'quarantine' };
 
 /**

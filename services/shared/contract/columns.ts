@@ -134,7 +134,9 @@ export function encodeColumns(c: Columns): Uint8Array {
 export function decodeColumns(bytes: Uint8Array, into: Columns = emptyColumns()): Columns {
   let at = 0;
   const fail = (cause: string): never => {
-    throw new MusterError('wire/malformed', `decode column block: ${cause}`, { values: { offset: at, bytes: bytes.length } });
+    throw new MusterError('wire/malformed', `decode column block: ${cause}`, {
+      values: { offset: at, bytes: bytes.length },
+    });
   };
   const u32 = (): number => {
     let value = 0;

@@ -1,0 +1,87 @@
+/** What is kept of a host besides its rows: who it is, how its clock stands, what was refused of it, when it was asked. */
+import type { Batch } from '../../shared/contract/batch.ts';
+import type { Poison } from '../bus/receive.ts';
+import type { HostState, MergeEffect, MergeState } from './state.ts';
+import { skewMaxMs } from './windows.ts';
+
+/** A host is asked for a keyframe at most so often. */
+const resyncEveryMs = 5_000;
+/** Poison messages kept as examples. */
+const recentMax = 16;
+
+export const createHost = (host: string): HostState => ({
+  host,
+  labels: {},
+  kernelRelease: '',
+  bootId: '',
+  readWallNs: 0n,
+  mergedWallMs: 0,
+  intervalNs: 0n,
+  clockSkewMs: 0,
+  synthetic: false,
+  quarantinedBatches: 0n,
+  tables: new Map(),
+  lineages: [],
+  folded: new Map(),
+  unknown: [],
+  changed: false,
+  resyncMs: -1e15,
+  sequence: 0n,
+});
+
+/** Counts a poison message; it changes no other count. */
+export function quarantine(state: MergeState, poison: Poison, subject: string, bytes: number, nowMs: number): void {
+  const { reasons } = state.poison;
+  reasons.set(poison.reason, (reasons.get(poison.reason) ?? 0n) + 1n);
+  state.poison.recent = [
+    ...state.poison.recent.slice(1 - recentMax),
+    {
+      subject: subject.slice(0, 256),
+      reason: `${poison.reason}: ${poison.detail}`.slice(0, 256),
+      receivedWallMs: BigInt(nowMs),
+      sizeBytes: bytes,
+    },
+  ];
+  state.poison.changed = true;
+  const host = poison.host === undefined ? undefined : state.hosts.get(poison.host);
+  if (!host) return;
+  host.quarantinedBatches++;
+  host.changed = true;
+}
+
+/** Asks a host for a keyframe, unless it was asked just now. */
+export function askResync(
+  host: HostState,
+  reason: string,
+  lineageUuid: string,
+  nowMs: number,
+  effects: MergeEffect[],
+): void {
+  if (Math.abs(nowMs - host.resyncMs) < resyncEveryMs) return;
+  host.resyncMs = nowMs;
+  effects.push({ kind: 'resync', host: host.host, reason, lineageUuid });
+}
+
+export function describeHost(host: HostState, batch: Batch): void {
+  if (batch.keyframe) {
+    if (batch.part <= 1) host.labels = { ...batch.hostLabels };
+    if (batch.kernelRelease) host.kernelRelease = batch.kernelRelease;
+  }
+  host.bootId = Buffer.from(batch.lineage!.bootId).toString('hex');
+  if (batch.intervalNs > 0n) host.intervalNs = batch.intervalNs;
+  host.synthetic = batch.synthetic;
+}
+
+export function noteSkew(host: HostState, skewMs: number, effects: MergeEffect[]): void {
+  const was = Math.abs(host.clockSkewMs) > skewMaxMs;
+  const is = Math.abs(skewMs) > skewMaxMs;
+  host.clockSkewMs = Math.round(skewMs);
+  if (was !== is) {
+    effects.push({
+      kind: 'log',
+      level: is ? 'warn' : 'info',
+      fields: { host: host.host, skewMs: host.clockSkewMs },
+      message: is ? 'host clock is far off: dated by the bus' : 'host clock is right again',
+    });
+  }
+}
