@@ -1,9 +1,10 @@
 /** The loader as a process on the real kernel: load, pin, adopt, refuse, and what outlives a kill -9. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { getPinned } from '../../services/shared/adapters/libbpf.ts';
 import { createPinnedTables } from '../../services/shared/adapters/libbpf-pinned-tables.ts';
 import { parseLineageMeta } from '../../services/shared/contract/lineage.ts';
 import type { TableImage } from '../../services/shared/runtime/ports/pinned-tables.ts';
@@ -20,6 +21,14 @@ function seen(pinRoot: string, probe: string, uuid: string): bigint {
   for (let at = 0; at < image.ledger.length; at += 10)
     sum += BigInt(image.ledger[at]!) + (BigInt(image.ledger[at + 1]!) << 32n);
   return sum;
+}
+
+/** Memory of a pinned map as the kernel accounts it. */
+function memoryOf(path: string): number {
+  const fd = getPinned(path)!;
+  const text = readFileSync(`/proc/self/fdinfo/${fd}`, 'utf8');
+  closeSync(fd);
+  return Number(/^memlock:\s*(\d+)$/m.exec(text)![1]);
 }
 
 test('load, pin and exit: the programs count on, and the pins belong to root and the group', async (t) => {
@@ -57,6 +66,10 @@ test('load, pin and exit: the programs count on, and the pins belong to root and
   for (const directory of [pinRoot, join(pinRoot, 'syscalls'), dir]) {
     assert.deepEqual([statSync(directory).mode & 0o777, statSync(directory).gid], [0o750, 4242], directory);
   }
+  const held = readdirSync(dir).filter((name) => /-[01]$/.test(name));
+  const bytes = held.reduce((sum, name) => sum + memoryOf(join(dir, name)), 0);
+  const { billBytes } = ready!.lineages[0]!;
+  assert.ok(Math.abs(billBytes - bytes) < bytes / 1000, `bill ${billBytes}, the kernel says ${bytes}`);
   const meta = parseLineageMeta(createPinnedTables(pinRoot).open(`syscalls/${uuid}`).metaJson);
   assert.equal(meta.uuid, uuid);
   assert.match(meta.programs[0]!.tag, /^(?!0{16})[0-9a-f]{16}$/);
@@ -80,9 +93,12 @@ test('killed -9, its programs count on and the next loader adopts them', async (
   const { uuid } = first.ready.lineages[0]!;
   await first.end('SIGKILL');
   const before = seen(place.pinRoot, 'syscalls', uuid);
+  const halfMade = `tmp-${'0'.repeat(32)}`;
+  mkdirSync(join(place.pinRoot, 'syscalls', halfMade));
   const second = await KeeperProcess.start(place, ['--probes', 'syscalls']);
   assert.deepEqual([second.ready.lineages[0]!.uuid, second.ready.lineages[0]!.adopted], [uuid, true]);
   assert.ok(seen(place.pinRoot, 'syscalls', uuid) > before);
+  assert.deepEqual(readdirSync(join(place.pinRoot, 'syscalls')), [uuid], 'what was left half-made is gone');
   assert.equal((await second.end('SIGTERM')).status, 0);
   assert.ok(seen(place.pinRoot, 'syscalls', uuid) > before, 'pins outlive it');
 });

@@ -20,6 +20,14 @@ export interface Refusal {
 /** NULL comes back as a Buffer at address 0; the FFI gives every Buffer the question. */
 const isNull = (pointer: Buffer): boolean => (pointer as Buffer & { isNull(): boolean }).isNull();
 
+/** struct bpf_object_open_opts: size_t sz; const char *object_name. Names the object in messages and its maps. */
+function openOptions(name: string): Buffer {
+  const options = Buffer.alloc(16) as Buffer & { writePointer(pointer: Buffer, offset: number): void };
+  options.writeBigUInt64LE(BigInt(options.length));
+  options.writePointer(Buffer.from(`${name}\0`), 8);
+  return options;
+}
+
 export class BpfObject {
   private readonly links = new Map<string, Buffer>();
   private closed = false;
@@ -37,7 +45,7 @@ export class BpfObject {
     takeMessages();
     const copy = Buffer.from(bytes);
     const lib = libbpf();
-    const pointer = lib.bpf_object__open_mem(copy, copy.length, null) as unknown as Buffer;
+    const pointer = lib.bpf_object__open_mem(copy, copy.length, openOptions(name)) as unknown as Buffer;
     if (isNull(pointer)) throw bpfError('bpf/object', `open object ${name}`, -loadForeign().errno());
     const object = new BpfObject(pointer, name, Buffer.alloc(logBytes), copy);
     for (const program of programs) {
@@ -136,10 +144,17 @@ function failedProgram(said: readonly string[]): string {
   return '';
 }
 
+/** What libbpf says again of a failure that it has told already, or guesses of its reason. */
+const echo = /^(failed to load object|permission error while running as root|prog '[^']*': failed to load: )/;
+
 function loadError(object: string, program: string, result: number, said: readonly string[], log: string): MusterError {
   const errno = errnoName(result);
   const where = program ? `program ${program} of ${object}` : `object ${object}`;
-  const cause = said.map((line) => line.replace(/^libbpf: /, '')).join('; ') || errno;
+  const cause =
+    said
+      .map((line) => line.replace(/^libbpf: /, ''))
+      .filter((line) => !echo.test(line))
+      .join('; ') || errno;
   const rejected = log.length > 0 && program !== '';
   if (rejected) {
     const last =
@@ -151,6 +166,9 @@ function loadError(object: string, program: string, result: number, said: readon
       cause: errno,
       log,
     });
+  }
+  if (errno === 'EPERM' && program !== '') {
+    return new MusterError('bpf/attach', `load ${where}: this kernel does not permit its kind of hook`, { cause });
   }
   if (errno === 'EPERM') {
     return new MusterError('bpf/no-privilege', `load ${where}: not permitted`, { cause });
