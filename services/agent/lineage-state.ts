@@ -80,6 +80,8 @@ export interface LineageState {
   readonly inFlight: InFlight;
   held: boolean;
   phase: Phase;
+  /** When this process last ended a generation; long ago if it never did. */
+  flippedAtNs: bigint;
   control: Control;
   controlWord: bigint;
   active: GenerationRows;
@@ -134,6 +136,7 @@ export function createLineage(directory: string, meta: LineageMeta, context: Dec
     inFlight: createInFlight(),
     held: false,
     phase: 'lost',
+    flippedAtNs: -(1n << 62n),
     control: { slot: 0, state: 'counting', generation: 1n },
     controlWord: 0n,
     active: createGeneration(0n, meta),

@@ -96,6 +96,7 @@ export function sealIfDue(a: AgentState, l: LineageState, nowNs: bigint, out: Ef
   if (!reason) return;
   out.log('info', 'sealing a generation', { lineage: l.directory, generation: String(l.control.generation), reason });
   l.phase = 'flipping';
+  l.flippedAtNs = nowNs;
   writeControl(l, { slot: otherSlot(l), state: 'sealing', generation: l.control.generation + 1n }, out);
 }
 
@@ -105,7 +106,7 @@ function reasonToSeal(a: AgentState, l: LineageState, nowNs: bigint): string | u
   const age = nowNs - (g.startedAtNs ?? nowNs);
   if (g.tables.every((rows) => rows.ledger[0] === 0 && rows.ledger[1] === 0)) return undefined;
   if (l.ended) return 'ended';
-  if (age < limits.sealGapNs) return undefined;
+  if (nowNs - l.flippedAtNs < limits.sealGapNs) return undefined;
   if (g.tables.some((rows) => rows.rowsIssued > rows.schema.rows * limits.sealFill)) return 'full';
   if (age >= limits.sealAgeNs) return 'old';
   if (nowNs - g.idleCheckedAtNs < idleCheckNs) return undefined;
