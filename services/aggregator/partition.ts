@@ -162,12 +162,17 @@ function take(p: Partition, event: Extract<PartitionEvent, { kind: 'batch' }>, e
   );
   if (checked.kind === 'poison') {
     quarantine(p.merged, checked, subject, payload.length, nowMs);
-    effects.push({
-      kind: 'log',
-      level: 'warn',
-      fields: { subject: subject.slice(0, 256), reason: checked.reason, detail: checked.detail },
-      message: 'message quarantined',
-    });
+    // The first, the second, the fourth of a kind, and so on: a flood of poison is not one of log lines.
+    const count = p.merged.poison.reasons.get(checked.reason)!;
+    if ((count & (count - 1n)) === 0n) {
+      const fields = {
+        subject: subject.slice(0, 256),
+        reason: checked.reason,
+        detail: checked.detail,
+        count: String(count),
+      };
+      effects.push({ kind: 'log', level: 'warn', fields, message: 'message quarantined' });
+    }
     return;
   }
   const merging: MergeEffect[] = [];

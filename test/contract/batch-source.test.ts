@@ -81,6 +81,11 @@ describe('nats: server and consumers that go away', { skip }, () => {
     const source = await open(server.address);
     await source.streamIdentity();
     const { config } = await (await raw.jetstreamManager()).streams.info(streamName);
+    assert.equal(config.subjects.length, 64);
+    await assert.rejects(
+      raw.jetstream().publish('muster.v1.batch.64.a', '', { timeout: 1000 }),
+      'of no partition: not stored',
+    );
     assert.deepEqual(
       {
         retention: config.retention,

@@ -14,7 +14,7 @@ import {
   RetentionPolicy,
   StorageType,
 } from 'nats';
-import { streamName, streamSubjects } from '../contract/subjects.ts';
+import { partitionCount, partitionSubjects, streamName } from '../contract/subjects.ts';
 import { MusterError } from '../runtime/errors.ts';
 
 const streamBytesMax = 1 << 30;
@@ -30,6 +30,9 @@ const noRoom = new Set([10047, 10023, 10028]);
 
 const apiCode = (cause: unknown): number => (cause as NatsError | undefined)?.api_error?.err_code ?? 0;
 
+/** Only subjects of a partition: a message of none would never be consumed, and stay for ever. */
+const subjects = Array.from({ length: partitionCount }, (_, partition) => partitionSubjects(partition));
+
 /** Makes the stream if it is absent. Returns its identity: the moment it was created. */
 export async function ensureStream(connection: NatsConnection): Promise<string> {
   const manager = await connection.jetstreamManager({ checkAPI: false });
@@ -43,7 +46,7 @@ export async function ensureStream(connection: NatsConnection): Promise<string> 
       return check(
         await manager.streams.add({
           name: streamName,
-          subjects: [streamSubjects],
+          subjects,
           storage: StorageType.File,
           retention: RetentionPolicy.Workqueue,
           discard: DiscardPolicy.New,
@@ -64,9 +67,10 @@ function check({
   created: string;
   config: { retention: string; discard: string; subjects: string[] };
 }): string {
-  if (config.retention !== 'workqueue' || config.discard !== 'new' || !config.subjects.includes(streamSubjects)) {
+  const same = config.subjects.length === subjects.length && subjects.every((s) => config.subjects.includes(s));
+  if (config.retention !== 'workqueue' || config.discard !== 'new' || !same) {
     throw new MusterError('bus/unfit', `open stream ${streamName}: it is not Muster's`, {
-      values: { retention: config.retention, discard: config.discard, subjects: config.subjects.join(',') },
+      values: { retention: config.retention, discard: config.discard, subjects: config.subjects.slice(0, 3).join(',') },
     });
   }
   return created;
@@ -85,7 +89,7 @@ export async function ensureConsumer(connection: NatsConnection, partition: numb
   // Adding what is there with the same configuration changes nothing.
   await manager.consumers.add(streamName, {
     durable_name: name,
-    filter_subject: `${streamSubjects.replace(/>$/, '')}${partition}.>`,
+    filter_subject: partitionSubjects(partition),
     ack_policy: AckPolicy.Explicit,
     ack_wait: nanos(ackWaitMs),
     max_ack_pending: unacknowledgedMax,

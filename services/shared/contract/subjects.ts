@@ -10,6 +10,9 @@ export const partitionCount = 64;
 export const streamName = 'MUSTER';
 export const streamSubjects = 'muster.v1.batch.>';
 
+/** All subjects of one partition, malformed ones too: what the stream stores, some consumer gets. */
+export const partitionSubjects = (partition: number): string => `muster.v1.batch.${partition}.>`;
+
 const utf8 = new TextEncoder();
 
 export function encodeHost(host: string): string {
