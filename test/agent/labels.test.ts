@@ -129,8 +129,8 @@ test('text is cut at a number of bytes and never within a character', () => {
   fc.assert(
     fc.property(fc.string({ unit: 'binary', maxLength: 40 }), fc.nat(60), (s, max) => {
       const cut = truncateUtf8(s, max);
-      assert.ok(s.startsWith(cut));
-      assert.ok(Buffer.byteLength(cut) <= max);
+      assert.ok(s.startsWith(cut), 'a prefix');
+      assert.ok(Buffer.byteLength(cut) <= max, 'within the limit');
       assert.equal(utf8Bytes(s), Buffer.byteLength(s));
       const next = [...s.slice(cut.length)][0];
       assert.ok(next === undefined || Buffer.byteLength(cut + next) > max, 'as much as fits');

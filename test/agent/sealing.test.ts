@@ -21,7 +21,7 @@ test('a table filled past three quarters is sealed, made durable, cleared and us
   agent.run(1);
   assert.deepEqual(controlOf(lineage), { slot: 1, state: 'sealed', generation: 2n });
   const final = agent.sent.at(-1)!.batch;
-  assert.ok(final.sealed && final.keyframe);
+  assert.deepEqual([final.sealed, final.keyframe], [true, true]);
   assert.equal(final.generation, 1n);
   assert.equal(columnsOf(final).definitions.length, 7);
 
@@ -35,7 +35,7 @@ test('a table filled past three quarters is sealed, made durable, cleared and us
 
   agent.durable(lineage, 1n);
   assert.deepEqual(controlOf(lineage), { slot: 1, state: 'counting', generation: 2n });
-  assert.ok(lineage.slots[0]![0].empty);
+  assert.equal(lineage.slots[0]![0].empty, true);
   assert.deepEqual(readRetiredRecord(lineage.retired, 1n, 1), [70n]);
   agent.run(1);
   assert.equal(agent.sent.at(-1)!.batch.tables[0]!.retiredSeen, 70n);
@@ -118,7 +118,7 @@ test('a sealed slot that does not add up raises an alarm with the numbers', () =
     agent.of('alarm').map((a) => [a.table, a.generation, a.seen, a.sum]),
     [['calls', 1n, 12n, 7n]],
   );
-  assert.ok(agent.sent.at(-1)!.batch.sealed, 'it is published all the same, with its ledger');
+  assert.ok(agent.sent.some((x) => x.batch.sealed), 'it is published all the same, with its ledger');
 });
 
 test('a final batch that fails is read and sent again; one without word of durability too', () => {
@@ -126,12 +126,10 @@ test('a final batch that fails is read and sent again; one without word of durab
   const lineage = rig.attach(small);
   const agent = new TestAgent(rig, eager);
   for (let key = 0; key < 7; key++) count(lineage, key, 1);
-  agent.run(2);
   agent.answer = (s) => (s.batch.sealed ? 'bus/stream-full' : 'published');
-  count(lineage, 0, 1);
-  agent.run(3);
+  agent.run(5);
   const finals = (): number => agent.sent.filter((s) => s.batch.sealed).length;
-  assert.ok(finals() >= 1);
+  assert.equal(finals() >= 1, true);
   assert.equal(agent.sent.filter((s) => s.batch.generation === 2n).length, 0, 'the next generation waits for it');
   agent.answer = () => 'published';
   agent.run(2);
@@ -153,9 +151,9 @@ test('a slot that a clear left unempty is cleared again, and not used before', (
   rig.faults.clearLeaves = 12;
   agent.durable(lineage, 1n);
   agent.run(10);
-  assert.ok(agent.logged('warn').includes('a cleared slot is not empty: clearing it again'));
+  assert.equal(agent.logged('warn')[0], 'a cleared slot is not empty: clearing it again');
   assert.equal(controlOf(lineage).state, 'counting');
-  assert.ok(lineage.slots[0]![0].empty);
+  assert.equal(lineage.slots[0]![0].empty, true);
 });
 
 test('counts in a slot that should be empty block sealing, and say so', () => {
@@ -182,7 +180,7 @@ test('an agent without the lock reads and publishes, follows flips, and takes ov
     other.run(1, 0.5);
     if (controlOf(lineage).state === 'sealed' && i % 4 === 0) owner.durable(lineage, controlOf(lineage).generation - 1n);
   }
-  assert.ok(controlOf(lineage).generation > 4n);
+  assert.ok(controlOf(lineage).generation > 4n, 'generations passed');
   const writes = ['write-control', 'write-retired', 'clear-slot', 'wait-grace'] as const;
   for (const kind of writes) assert.deepEqual(other.of(kind), []);
   owner.performer.closeAll();
@@ -318,7 +316,7 @@ test('every state of the control word is adopted', () => {
     for (const { batch } of agent.sent) joiner.take(batch);
     assert.equal(joiner.sum(), state === 'clearing' ? 1n : 8n, state);
     assert.equal(controlOf(lineage).state, 'counting', state);
-    assert.equal(agent.sent.at(-1)!.batch.tables[0]!.retiredSeen, state === 'counting' ? 0n : 7n, state);
+    assert.equal(agent.sent.at(-1)!.batch.tables[0]!.retiredSeen, state === 'counting' ? 8n : 7n, state);
     assert.deepEqual(agent.of('alarm'), [], state);
   }
 });
@@ -339,8 +337,8 @@ test('a control word changed by another while the lock is held is found out befo
   const rig = new Rig();
   const lineage = rig.attach(small);
   const agent = new TestAgent(rig, eager);
-  for (let key = 0; key < 7; key++) count(lineage, key, 1);
   agent.run(2);
+  for (let key = 0; key < 7; key++) count(lineage, key, 1);
   const perform = agent.performer.perform.bind(agent.performer);
   agent.performer.perform = (effect) => {
     // Between the decision to flip and the store.
@@ -350,7 +348,7 @@ test('a control word changed by another while the lock is held is found out befo
     return perform(effect);
   };
   agent.run(1);
-  assert.ok(agent.logged('error').length > 0);
+  assert.equal(agent.logged('error').length, 1);
   agent.run(3);
   assert.equal(controlOf(lineage).generation, 9n, 'adopted, not overwritten');
 });

@@ -131,10 +131,10 @@ test('a large keyframe goes out in parts that each stand alone', () => {
   assert.ok(agent.sent.length > 4, `${agent.sent.length} parts`);
   let rows = 0;
   for (const [i, { batch, bytes }] of agent.sent.entries()) {
-    assert.ok(bytes <= batchBytesMax);
+    assert.ok(bytes <= batchBytesMax, 'within the limit');
     assert.equal(batch.part, i + 1);
     assert.equal(batch.parts, agent.sent.length);
-    assert.ok(batch.keyframe && batch.schemaJson !== '');
+    assert.ok(batch.keyframe && batch.schemaJson !== '', 'each part is a keyframe');
     const columns = columnsOf(batch);
     assert.equal(columns.definitions.length, columns.rowCount, 'every row is defined in its part');
     rows += columns.rowCount;
