@@ -173,3 +173,34 @@ test('a table of the same name with other labels is kept apart', () => {
   assert.match(keys[1]!, /^syscalls~[0-9a-f]{16}$/);
   assert.deepEqual(bench.totals, { 'web-1/syscalls/a': 10n, [`web-1/${keys[1]}/a`]: 3n });
 });
+
+test('what an ended lineage saw and never brought is lost, once', () => {
+  const { kernel, bench } = begin();
+  kernel.count('a', 4);
+  kernel.count('b', 6);
+  bench.batch(kernel.message(1, { only: [1], keyframe: true, schemaJson: JSON.stringify(kernel.tables) }));
+  kernel.seal();
+  kernel.count('a', 1);
+  kernel.count('b', 2);
+  bench.batch(kernel.message(2, { only: [1] }));
+  const next = new ModelLineage({ uuid: 2, boot: 8, createdS: 50 });
+  next.count('a', 5);
+  for (const s of [51, 700]) bench.batch(next.message(s));
+  bench.commit();
+  assert.deepEqual(bench.totals, { 'web-1/syscalls/a': 10n });
+  const record = hostRecord(bench.blobs);
+  const ledgers = [...record.folded, ...record.lineages.flatMap((l) => l.ledgers)];
+  assert.equal(
+    ledgers.reduce((sum, l) => sum + l.lost, 0n),
+    8n,
+  );
+  assert.equal(
+    ledgers.reduce((sum, l) => sum + l.seen, 0n),
+    18n,
+  );
+  assert.equal(record.lineages[0]!.schemaJson, '', 'only its identity is kept');
+  // A repeat of it counts nothing, and is said.
+  bench.batch(kernel.message(3));
+  bench.commit();
+  assert.deepEqual(bench.totals, { 'web-1/syscalls/a': 10n });
+});

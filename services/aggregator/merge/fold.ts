@@ -44,7 +44,8 @@ export function foldAll(state: MergeState, host: HostState, lineage: LineageStat
   while (lineage.open.length > 0) {
     const oldest = lineage.open[0]!;
     for (const [i, t] of oldest.tables.entries()) {
-      const missing = t.seen - t.rows.total();
+      // What older generations never brought is stated as lost already, by the newest one's word.
+      const missing = oldest.generation === lineage.generation ? t.seen - t.rows.total() : 0n;
       if (missing > 0n) lineage.folded[i]!.lost += missing;
     }
     foldOldest(state, host, lineage);

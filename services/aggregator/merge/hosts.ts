@@ -6,6 +6,9 @@ import { skewMaxMs } from './windows.ts';
 
 /** A host is asked for a keyframe at most so often. */
 const resyncEveryMs = 5_000;
+/** A host's own labels are in its record, which is written with each checkpoint. */
+const labelsMax = 64;
+const labelCharsMax = 256;
 /** Poison messages kept as examples. */
 const recentMax = 16;
 
@@ -64,8 +67,8 @@ export function askResync(
 
 export function describeHost(host: HostState, batch: Batch): void {
   if (batch.keyframe) {
-    if (batch.part <= 1) host.labels = { ...batch.hostLabels };
-    if (batch.kernelRelease) host.kernelRelease = batch.kernelRelease;
+    if (batch.part <= 1) host.labels = boundedLabels(batch.hostLabels);
+    if (batch.kernelRelease) host.kernelRelease = batch.kernelRelease.slice(0, labelCharsMax);
   }
   host.bootId = Buffer.from(batch.lineage!.bootId).toString('hex');
   if (batch.intervalNs > 0n) host.intervalNs = batch.intervalNs;
@@ -85,3 +88,10 @@ export function noteSkew(host: HostState, skewMs: number, effects: MergeEffect[]
     });
   }
 }
+
+const boundedLabels = (labels: Readonly<Record<string, string>>): Record<string, string> =>
+  Object.fromEntries(
+    Object.entries(labels)
+      .slice(0, labelsMax)
+      .map(([name, value]) => [name.slice(0, labelCharsMax), value.slice(0, labelCharsMax)]),
+  );

@@ -15,6 +15,9 @@ import { beginLineage, generationOf, quarantineYounger } from './lineages.ts';
 import type { GenerationState, HostState, LineageState, MergeEffect, MergeState } from './state.ts';
 import { createWindows, datedMs, windowPart } from './windows.ts';
 
+/** Programs of one lineage that are kept account of. */
+const programsMax = 256;
+
 export const createMergeState = (partition: number): MergeState => ({
   partition,
   hosts: new Map(),
@@ -196,6 +199,7 @@ function skippedRise(lineage: LineageState, batch: Batch): bigint {
   for (const p of batch.programs) {
     const known = lineage.programs.find((k) => k.program === p.program);
     if (!known) {
+      if (lineage.programs.length >= programsMax) continue;
       lineage.programs.push({ ...p });
       rise += p.skipped ?? 0n;
       continue;
