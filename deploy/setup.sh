@@ -55,7 +55,7 @@ fi
 
 # ---------------------------------------------------------------------------------------------------------------------
 step='Debian packages'
-packages=(clang llvm libbpf-dev bpftool nats-server redis-server protobuf-compiler libprotobuf-dev g++ make python3 libc6-dev)
+packages=(clang llvm libbpf-dev bpftool nats-server redis-server protobuf-compiler libprotobuf-dev g++ make python3 libc6-dev strace)
 missing=()
 if command -v dpkg-query >/dev/null; then
   installed=$(dpkg-query -W -f '${db:Status-Status} ${Package}\n' "${packages[@]}" 2>/dev/null | sed -n 's/^installed //p' || true)
@@ -132,10 +132,10 @@ fi
 
 step='test programs'
 remedy='cc names the file and line above'
-want=$(digest test/kernel/load)
+want=$(digest test/*/load)
 if ! fresh load "$want" build/test; then
   mkdir -p build/test
-  for source in test/kernel/load/*.c; do
+  for source in test/*/load/*.c; do
     [ -e "$source" ] || continue
     say "compiling $source"
     cc -O2 -Wall -Werror -pthread -o "build/test/$(basename "$source" .c)" "$source" >&2

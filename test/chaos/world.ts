@@ -1,0 +1,255 @@
+/**
+ * A small fleet on one kernel: two hosts (each a keeper and an agent that count one cgroup), and one nats-server,
+ * redis-server, aggregator and query server for both. Every process runs with the words of `muster up`; between each
+ * role and a server stands a proxy; both servers keep their files on small file systems of their own.
+ */
+import { chownSync, cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { commandOf, type CommandFacts } from '../../services/cli/up/commands.ts';
+import { instanceOf, parseUpOptions, type Instance } from '../../services/cli/up/options.ts';
+import { natsConfig, redisConfig } from '../../services/cli/up/server-files.ts';
+import { connectQuery, type QueryClient } from '../../services/shared/adapters/grpc-client.ts';
+import type { MethodName, RequestOf, ResponseOf } from '../../services/shared/contract/query.ts';
+import { freePort, isRunning, root } from '../integration/instance.ts';
+import { Flow } from './flow.ts';
+import { Cgroup, cgroups, SmallDisk, unpin } from './places.ts';
+import { Proxy } from './proxy.ts';
+import { Role } from './role.ts';
+
+export interface Host {
+  readonly name: string;
+  readonly instance: Instance;
+  readonly cgroup: Cgroup;
+  readonly keeper: Role;
+  readonly agent: Role;
+  /** Between agent and bus. */
+  readonly bus: Proxy;
+  readonly flows: readonly Flow[];
+  /** True where every key has a row, so that each of them must be exact. */
+  readonly roomy: boolean;
+}
+
+export interface WorldOptions {
+  readonly interval: string;
+  /** Where the processes' logs go; made anew. */
+  readonly logs: string;
+}
+
+/** Keys of a host's flows together, against the rows of its table. */
+const hostPlans = [
+  // Nine of ten rows in use: no key without a row, and a generation sealed as often as the agent allows.
+  { name: 'roomy', rows: 2048, keys: 900, burst: 400, roomy: true },
+  { name: 'narrow', rows: 64, keys: 5000, burst: 400, roomy: false },
+] as const;
+const flowsPerHost = 2;
+const firstCall = 1000;
+const napUs = 2000;
+const natsDiskMb = 96;
+const redisDiskMb = 512;
+
+export class World {
+  readonly hosts: Host[] = [];
+  nats!: Role;
+  redis!: Role;
+  aggregator!: Role;
+  query!: Role;
+  natsPort = 0;
+  redisPort = 0;
+  natsDisk!: SmallDisk;
+  redisDisk!: SmallDisk;
+  /** Between aggregator and bus, aggregator and store, query server and store. */
+  proxies!: { readonly bus: Proxy; readonly store: Proxy; readonly answers: Proxy };
+  readonly directory = mkdtempSync(join(tmpdir(), 'muster-chaos-'));
+  private listen = '';
+  private client: QueryClient | undefined;
+  private readonly endings: (() => void | Promise<void>)[] = [];
+  private readonly pids = new Set<number>();
+
+  private constructor(private readonly options: WorldOptions) {}
+
+  /** Resolves once every role is ready. What was begun is undone when something fails. */
+  static async start(options: WorldOptions): Promise<World> {
+    const world = new World(options);
+    try {
+      await world.build();
+      return world;
+    } catch (cause) {
+      await world.end().catch(() => undefined);
+      throw cause;
+    }
+  }
+
+  get roles(): Role[] {
+    return [...this.hosts.flatMap((h) => [h.agent, h.keeper]), this.aggregator, this.query, this.redis, this.nats];
+  }
+
+  startFlows(): void {
+    for (const { flows } of this.hosts) for (const flow of flows) flow.start();
+  }
+
+  async stopFlows(): Promise<void> {
+    await Promise.all(this.hosts.flatMap(({ flows }) => flows.map((flow) => flow.stop())));
+  }
+
+  /** Asks the query server; over a new connection after a failure, so that no back-off of the client is measured. */
+  async ask<M extends MethodName>(method: M, request: Partial<RequestOf<M>>): Promise<ResponseOf<M>> {
+    this.client ??= connectQuery(this.listen);
+    try {
+      return await this.client.call(method, request, { deadlineMs: 3_000 });
+    } catch (cause) {
+      this.client?.close();
+      this.client = undefined;
+      throw cause;
+    }
+  }
+
+  /** Ends everything and throws if anything is left. */
+  async end(): Promise<void> {
+    this.client?.close();
+    const failures: unknown[] = [];
+    for (const end of this.endings.reverse()) {
+      try {
+        await end();
+      } catch (cause) {
+        failures.push(cause);
+      }
+    }
+    this.endings.length = 0;
+    const left = [...this.pids].filter(isRunning);
+    if (left.length > 0) failures.push(new Error(`processes are left: ${left.join(', ')}`));
+    if (failures.length > 0) throw failures.length === 1 ? failures[0] : new AggregateError(failures, 'left behind');
+  }
+
+  private async build(): Promise<void> {
+    const { directory, endings } = this;
+    endings.push(() => rmSync(directory, { recursive: true, force: true }));
+    rmSync(this.options.logs, { recursive: true, force: true });
+    mkdirSync(this.options.logs, { recursive: true });
+    const place = cgroups();
+    if (!place) throw new Error('cgroup v2 is not mounted: mount -t cgroup2 none /sys/fs/cgroup');
+    // A copy, so that a build during a long run does not change the program under test.
+    cpSync(join(root, 'dist'), join(directory, 'dist'), { recursive: true });
+    cpSync(join(root, 'package.json'), join(directory, 'package.json'));
+    symlinkSync(join(root, 'node_modules'), join(directory, 'node_modules'));
+    await this.buildServers();
+    for (const plan of hostPlans) await this.buildHost(plan, place);
+    await Promise.all(this.roles.map((role) => role.ready()));
+  }
+
+  private async buildServers(): Promise<void> {
+    const { directory, endings } = this;
+    this.natsDisk = new SmallDisk(join(directory, 'nats'), natsDiskMb);
+    endings.push(() => this.natsDisk.unmount());
+    this.redisDisk = new SmallDisk(join(directory, 'redis'), redisDiskMb);
+    endings.push(() => this.redisDisk.unmount());
+    this.natsPort = await freePort();
+    this.redisPort = await freePort();
+    this.listen = `127.0.0.1:${await freePort()}`;
+    writeFileSync(join(directory, 'nats/nats.conf'), natsConfig(this.natsPort));
+    writeFileSync(join(directory, 'redis/redis.conf'), redisConfig(this.redisPort));
+    const open = async (port: number, speaksNats: boolean): Promise<Proxy> => {
+      const proxy = await Proxy.open(port, speaksNats);
+      endings.push(() => proxy.close());
+      return proxy;
+    };
+    this.proxies = {
+      bus: await open(this.natsPort, true),
+      store: await open(this.redisPort, false),
+      answers: await open(this.redisPort, false),
+    };
+    const instance = instanceOf({ stateDir: directory, defaultStateDir: '', musterUser: undefined }, undefined);
+    const { bus, store, answers } = this.proxies;
+    this.nats = this.role('nats', 'nats', this.facts(instance, {}));
+    this.redis = this.role('redis', 'redis', this.facts(instance, {}));
+    await Promise.all([this.nats.ready(), this.redis.ready()]);
+    const addresses = { nats: bus.address, redis: store.address };
+    this.aggregator = this.role('aggregator', 'aggregator', this.facts(instance, addresses));
+    this.query = this.role('query', 'query', this.facts(instance, { redis: answers.address, listen: this.listen }));
+    await this.aggregator.ready();
+  }
+
+  private async buildHost(plan: (typeof hostPlans)[number], place: { mount: string; own: string }): Promise<void> {
+    const { directory, endings } = this;
+    const { name } = plan;
+    const id = `muster-chaos-${process.pid}-${name}`;
+    const cgroup = new Cgroup(join(place.mount, id));
+    endings.push(() => cgroup.remove());
+    const pinRoot = `/sys/fs/bpf/${id}`;
+    const stateDir = join(directory, name);
+    const instance = {
+      ...instanceOf({ stateDir, defaultStateDir: '', musterUser: undefined }, pinRoot),
+      runDir: join(directory, name),
+    };
+    mkdirSync(instance.runDir, { mode: 0o750 });
+    chownSync(instance.runDir, 0, instance.gid);
+    endings.push(() => unpin(pinRoot));
+    const bus = await Proxy.open(this.natsPort, true);
+    endings.push(() => bus.close());
+    const facts = this.facts(instance, {
+      nats: bus.address,
+      host: name,
+      scope: `cgroup=/${id}`,
+      probes: 'syscalls',
+      rows: [`syscalls=${plan.rows}`],
+      label: ['fleet=chaos'],
+    });
+    const keeper = this.role(`${name}-keeper`, 'keeper', facts);
+    await keeper.ready();
+    const agent = this.role(`${name}-agent`, 'agent', facts);
+    const flows = Array.from({ length: flowsPerHost }, (_, i) => {
+      const flow = new Flow({
+        inside: cgroup.path,
+        outside: place.own,
+        file: join(directory, `${name}-${i}.flow`),
+        comm: `${name}-${i}`,
+        first: firstCall,
+        keys: plan.keys,
+        burst: plan.burst,
+        napUs,
+      });
+      endings.push(() => flow.end());
+      return flow;
+    });
+    this.hosts.push({ name, instance, cgroup, keeper, agent, bus, flows, roomy: plan.roomy });
+  }
+
+  private role(name: string, kind: Parameters<typeof commandOf>[0], facts: CommandFacts): Role {
+    const role = new Role(
+      name,
+      () => commandOf(kind, facts),
+      join(this.options.logs, `${name}.log`),
+      (pid) => this.pids.add(pid),
+    );
+    this.endings.push(() => role.end());
+    role.start();
+    return role;
+  }
+
+  private facts(instance: Instance, flags: Readonly<Record<string, unknown>>): CommandFacts {
+    const options = parseUpOptions({
+      listen: '127.0.0.1:1',
+      interval: this.options.interval,
+      logLevel: 'info',
+      ...flags,
+    });
+    return {
+      node: process.execPath,
+      services: join(this.directory, 'dist/services'),
+      objects: join(root, 'build/bpf'),
+      stateDir: this.directory,
+      foreignFiles: true,
+      options,
+      instance,
+      ports: { nats: this.natsPort, redis: this.redisPort },
+    };
+  }
+}
+
+/** What this machine lacks for such a world, or undefined. */
+export function worldNeeds(): string | undefined {
+  if (process.getuid?.() !== 0) return 'root, to load BPF programs';
+  if (!cgroups()) return 'cgroup v2';
+  if (!existsSync('/sys/fs/bpf')) return 'bpffs';
+  return undefined;
+}
