@@ -14,55 +14,57 @@ const decode = (label: Omit<LabelSchema, 'name' | 'offset'>, bytes: ArrayLike<nu
   const schema = { name: 'x', offset, ...label };
   return decodeLabels(decodersOf([schema], { machine }), new DataView(keys.buffer), 16)[0]!;
 };
-const word = (value: bigint, size = 8): number[] => Array.from({ length: size }, (_, i) => Number((BigInt.asUintN(64, value) >> BigInt(8 * i)) & 0xffn));
+const word = (value: bigint, size = 8): number[] =>
+  Array.from({ length: size }, (_, i) => Number((BigInt.asUintN(64, value) >> BigInt(8 * i)) & 0xffn));
 const text = (s: string): number[] => [...Buffer.from(s)];
 
-const cases: readonly (readonly [meaning: string, size: number, value: bigint, expected: string, machine?: string])[] = [
-  ['u64', 8, 0n, '0'],
-  ['u64', 8, 2n ** 64n - 1n, '18446744073709551615'],
-  ['u64', 8, 2n ** 53n + 1n, '9007199254740993'],
-  ['u64', 4, 2n ** 32n - 1n, '4294967295'],
-  ['u64', 2, 65535n, '65535'],
-  ['u64', 1, 255n, '255'],
-  ['s64', 8, -1n, '-1'],
-  ['s64', 8, -(2n ** 63n), '-9223372036854775808'],
-  ['s64', 8, 2n ** 63n - 1n, '9223372036854775807'],
-  ['s64', 4, -5n, '-5'],
-  ['s64', 2, -5n, '-5'],
-  ['s64', 1, -5n, '-5'],
-  ['bucket', 8, 495n, '495'],
-  ['syscall', 8, 0n, 'read'],
-  ['syscall', 8, 110n, 'getppid'],
-  ['syscall', 8, 334n, 'rseq'],
-  ['syscall', 8, 336n, 'uprobe'],
-  ['syscall', 8, 450n, 'set_mempolicy_home_node'],
-  ['syscall', 8, 462n, 'mseal'],
-  ['syscall', 8, 467n, 'open_tree_attr'],
-  ['syscall', 8, 469n, 'file_setattr'],
-  ['syscall', 8, 512n, 'syscall_512'],
-  ['syscall', 8, 400n, 'syscall_400'],
-  ['syscall', 8, -1n, 'syscall_-1'],
-  ['syscall', 8, 0x80000014n, 'i386:getpid'],
-  ['syscall', 4, 0x80000014n, 'i386:getpid'],
-  ['syscall', 8, 0x800003e7n, 'i386:syscall_999'],
-  ['syscall', 8, 0x40000000n, 'x32:read'],
-  ['syscall', 4, -1n, 'syscall_-1'],
-  ['syscall', 8, 2n ** 40n, 'syscall_1099511627776'],
-  ['syscall', 8, 172n, 'getpid', 'aarch64'],
-  ['syscall', 8, 453n, 'map_shadow_stack', 'aarch64'],
-  ['syscall', 8, 335n, 'syscall_335', 'aarch64'],
-  ['syscall', 8, 1n, 'syscall_1', 'riscv64'],
-  ['errno', 8, 2n, 'ENOENT'],
-  ['errno', 8, -2n, 'ENOENT'],
-  ['errno', 4, -110n, 'ETIMEDOUT'],
-  ['errno', 8, 0n, '0'],
-  ['errno', 8, 4095n, '4095'],
-  ['signal', 8, 9n, 'SIGKILL'],
-  ['signal', 4, 34n, 'SIGRT34'],
-  ['signal', 8, 0n, '0'],
-  ['signal', 8, 99n, '99'],
-  ['a meaning of tomorrow', 8, 7n, '7'],
-];
+const cases: readonly (readonly [meaning: string, size: number, value: bigint, expected: string, machine?: string])[] =
+  [
+    ['u64', 8, 0n, '0'],
+    ['u64', 8, 2n ** 64n - 1n, '18446744073709551615'],
+    ['u64', 8, 2n ** 53n + 1n, '9007199254740993'],
+    ['u64', 4, 2n ** 32n - 1n, '4294967295'],
+    ['u64', 2, 65535n, '65535'],
+    ['u64', 1, 255n, '255'],
+    ['s64', 8, -1n, '-1'],
+    ['s64', 8, -(2n ** 63n), '-9223372036854775808'],
+    ['s64', 8, 2n ** 63n - 1n, '9223372036854775807'],
+    ['s64', 4, -5n, '-5'],
+    ['s64', 2, -5n, '-5'],
+    ['s64', 1, -5n, '-5'],
+    ['bucket', 8, 495n, '495'],
+    ['syscall', 8, 0n, 'read'],
+    ['syscall', 8, 110n, 'getppid'],
+    ['syscall', 8, 334n, 'rseq'],
+    ['syscall', 8, 336n, 'uprobe'],
+    ['syscall', 8, 450n, 'set_mempolicy_home_node'],
+    ['syscall', 8, 462n, 'mseal'],
+    ['syscall', 8, 467n, 'open_tree_attr'],
+    ['syscall', 8, 469n, 'file_setattr'],
+    ['syscall', 8, 512n, 'syscall_512'],
+    ['syscall', 8, 400n, 'syscall_400'],
+    ['syscall', 8, -1n, 'syscall_-1'],
+    ['syscall', 8, 0x80000014n, 'i386:getpid'],
+    ['syscall', 4, 0x80000014n, 'i386:getpid'],
+    ['syscall', 8, 0x800003e7n, 'i386:syscall_999'],
+    ['syscall', 8, 0x40000000n, 'x32:read'],
+    ['syscall', 4, -1n, 'syscall_-1'],
+    ['syscall', 8, 2n ** 40n, 'syscall_1099511627776'],
+    ['syscall', 8, 172n, 'getpid', 'aarch64'],
+    ['syscall', 8, 453n, 'map_shadow_stack', 'aarch64'],
+    ['syscall', 8, 335n, 'syscall_335', 'aarch64'],
+    ['syscall', 8, 1n, 'syscall_1', 'riscv64'],
+    ['errno', 8, 2n, 'ENOENT'],
+    ['errno', 8, -2n, 'ENOENT'],
+    ['errno', 4, -110n, 'ETIMEDOUT'],
+    ['errno', 8, 0n, '0'],
+    ['errno', 8, 4095n, '4095'],
+    ['signal', 8, 9n, 'SIGKILL'],
+    ['signal', 4, 34n, 'SIGRT34'],
+    ['signal', 8, 0n, '0'],
+    ['signal', 8, 99n, '99'],
+    ['a meaning of tomorrow', 8, 7n, '7'],
+  ];
 
 for (const [meaning, size, value, expected, machine] of cases) {
   test(`${meaning}: ${value} in ${size} bytes${machine ? ` on ${machine}` : ''} is ${expected}`, () => {
@@ -78,7 +80,13 @@ test('an enum shows the names of its BTF, and numbers without one', () => {
 });
 
 test('an unknown meaning longer than a word is shown in hexadecimal', () => {
-  assert.equal(decode({ meaning: 'new', size: 16 }, Array.from({ length: 16 }, (_, i) => i)), '0x0f0e0d0c0b0a09080706050403020100');
+  assert.equal(
+    decode(
+      { meaning: 'new', size: 16 },
+      Array.from({ length: 16 }, (_, i) => i),
+    ),
+    '0x0f0e0d0c0b0a09080706050403020100',
+  );
 });
 
 const comm = (bytes: ArrayLike<number>): string => decode({ meaning: 'comm', size: 16 }, bytes);
@@ -101,9 +109,20 @@ test('comm: up to the first NUL, UTF-8 kept, everything else escaped', () => {
 test('comm: the escapes can be undone, so that two names never decode alike', () => {
   const undo = (shown: string): Buffer => {
     const parts = shown.match(/\\\\|\\x[0-9a-f]{2}|[^\\]/gsu) ?? [];
-    return Buffer.concat(parts.map((p) => (p === '\\\\' ? Buffer.from('\\') : p.startsWith('\\x') ? Buffer.from([parseInt(p.slice(2), 16)]) : Buffer.from(p))));
+    return Buffer.concat(
+      parts.map((p) =>
+        p === '\\\\'
+          ? Buffer.from('\\')
+          : p.startsWith('\\x')
+            ? Buffer.from([parseInt(p.slice(2), 16)])
+            : Buffer.from(p),
+      ),
+    );
   };
-  const bytes = fc.oneof(fc.uint8Array({ maxLength: 16 }), fc.string({ unit: 'binary', maxLength: 8 }).map((s) => new Uint8Array(Buffer.from(s)).subarray(0, 16)));
+  const bytes = fc.oneof(
+    fc.uint8Array({ maxLength: 16 }),
+    fc.string({ unit: 'binary', maxLength: 8 }).map((s) => new Uint8Array(Buffer.from(s)).subarray(0, 16)),
+  );
   fc.assert(
     fc.property(bytes, (name) => {
       const end = name.indexOf(0);

@@ -102,7 +102,12 @@ export class TestAgent {
   }
 
   private published(effect: EffectOf<'publish'>): void {
-    const sent: Sent = { token: effect.token, id: effect.id, batch: decodeBatch(effect.payload), bytes: effect.payload.length };
+    const sent: Sent = {
+      token: effect.token,
+      id: effect.id,
+      batch: decodeBatch(effect.payload),
+      bytes: effect.payload.length,
+    };
     this.sent.push(sent);
     this.open.push(effect.token);
     const answer = this.answer(sent);
@@ -118,7 +123,11 @@ export class TestAgent {
 
   settle(token: number, answer: 'published' | ErrorCode): void {
     this.open.splice(this.open.indexOf(token), 1);
-    this.receive(answer === 'published' ? { kind: 'published', token } : { kind: 'publish-failed', token, code: answer, reason: answer });
+    this.receive(
+      answer === 'published'
+        ? { kind: 'published', token }
+        : { kind: 'publish-failed', token, code: answer, reason: answer },
+    );
   }
 
   /** Ticks with the bus answering in between. */
@@ -130,7 +139,11 @@ export class TestAgent {
   }
 
   durable(lineage: SimLineage, generation: bigint): void {
-    const payload = Durable.encode({ bootId: hex(lineage.bootId), lineageUuid: hex(lineage.uuid), generation }).finish();
+    const payload = Durable.encode({
+      bootId: hex(lineage.bootId),
+      lineageUuid: hex(lineage.uuid),
+      generation,
+    }).finish();
     this.receive({ kind: 'durable', payload });
     this.settleAll();
   }
@@ -140,7 +153,9 @@ export class TestAgent {
   }
 
   logged(level: EffectOf<'log'>['level']): string[] {
-    return this.of('log').filter((e) => e.level === level).map((e) => e.message);
+    return this.of('log')
+      .filter((e) => e.level === level)
+      .map((e) => e.message);
   }
 
   of<K extends AgentEffect['kind']>(kind: K): EffectOf<K>[] {
@@ -209,4 +224,5 @@ export function truthOf(lineage: SimLineage, table = 0): Map<string, bigint> {
   return truth;
 }
 
-export const sorted = (totals: ReadonlyMap<string, bigint>): [string, bigint][] => [...totals].filter(([, n]) => n > 0n).sort();
+export const sorted = (totals: ReadonlyMap<string, bigint>): [string, bigint][] =>
+  [...totals].filter(([, n]) => n > 0n).sort();

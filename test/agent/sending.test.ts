@@ -143,7 +143,10 @@ test('a large keyframe goes out in parts that each stand alone', () => {
   const joiner = new Joiner();
   for (const { batch } of agent.sent.toReversed()) joiner.take(batch);
   assert.deepEqual(sorted(joiner.totals()), sorted(truthOf(lineage)));
-  assert.ok(agent.sent.slice(0, -1).every((s) => s.bytes > batchBytesMax / 2), 'parts are filled');
+  assert.ok(
+    agent.sent.slice(0, -1).every((s) => s.bytes > batchBytesMax / 2),
+    'parts are filled',
+  );
 });
 
 test('a row whose key is not ready waits, and comes with its label', () => {
@@ -156,10 +159,16 @@ test('a row whose key is not ready waits, and comes with its label', () => {
   const key = slot.marks[1]!;
   slot.marks[1] = 0;
   agent.run(1);
-  assert.deepEqual(columnsOf(agent.sent[0]!.batch).definitions.map((d) => d.id), [2]);
+  assert.deepEqual(
+    columnsOf(agent.sent[0]!.batch).definitions.map((d) => d.id),
+    [2],
+  );
   slot.marks[1] = key;
   agent.run(1);
-  assert.deepEqual(columnsOf(agent.sent[1]!.batch).definitions.map((d) => d.id), [1]);
+  assert.deepEqual(
+    columnsOf(agent.sent[1]!.batch).definitions.map((d) => d.id),
+    [1],
+  );
   agent.run(1);
   assert.deepEqual(agent.of('read').at(-1)!.keysFrom, [3], 'no key is read twice');
 });
@@ -180,7 +189,8 @@ test('stop: the last counts are published and confirmed before `stopped`', () =>
   for (let i = 0; i < 40 && agent.of('stopped').length === 0; i++) agent.run(1, 0.1);
   assert.equal(agent.of('stopped').length, 1);
   const joiner = new Joiner();
-  for (const { batch } of agent.sent.filter((s) => s.token % 2 === 0)) if (batch.lineage!.probe === 'calls') joiner.take(batch);
+  for (const { batch } of agent.sent.filter((s) => s.token % 2 === 0))
+    if (batch.lineage!.probe === 'calls') joiner.take(batch);
   assert.equal(joiner.sum(), 77n);
 });
 

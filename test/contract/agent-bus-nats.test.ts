@@ -17,7 +17,12 @@ agentBusContract('nats-server', async (t) => {
   const server = await NatsServer.start();
   const bus = createNatsAgentBus(options(server));
   await bus.ready;
-  const admin = await connect({ servers: server.address, maxReconnectAttempts: -1, reconnectTimeWait: 20, waitOnFirstConnect: true });
+  const admin = await connect({
+    servers: server.address,
+    maxReconnectAttempts: -1,
+    reconnectTimeWait: 20,
+    waitOnFirstConnect: true,
+  });
   return {
     bus,
     async createStream(bytesMax = 16 << 20) {
@@ -35,7 +40,8 @@ agentBusContract('nats-server', async (t) => {
       const manager = await admin.jetstreamManager();
       const { state } = await manager.streams.info(streamName);
       const all: Uint8Array[] = [];
-      for (let seq = state.first_seq; seq <= state.last_seq && state.messages > 0; seq++) all.push((await manager.streams.getMessage(streamName, { seq })).data);
+      for (let seq = state.first_seq; seq <= state.last_seq && state.messages > 0; seq++)
+        all.push((await manager.streams.getMessage(streamName, { seq })).data);
       return all;
     },
     async tell(subject, payload) {
@@ -93,7 +99,11 @@ test('a bus that is started before its server connects once that is there', asyn
   assert.equal(await codeOf(bus.publish(batchSubject('a'), '1', new Uint8Array(1))), 'bus/unreachable');
   await server.start();
   assert.equal(await codeOf(bus.ready), 'ok');
-  assert.equal(await codeOf(bus.publish(batchSubject('a'), '1', new Uint8Array(1))), 'bus/publish', 'there is no stream yet');
+  assert.equal(
+    await codeOf(bus.publish(batchSubject('a'), '1', new Uint8Array(1))),
+    'bus/publish',
+    'there is no stream yet',
+  );
   const admin = await connect({ servers: server.address });
   for (let i = 0; i < 200 && got.length === 0; i++) {
     admin.publish(resyncSubject('a'), 'x');

@@ -84,7 +84,8 @@ export function agentBusContract(name: string, open: (t: TestContext) => Promise
   contract('a full stream refuses as bus/stream-full and keeps what it has', async (b) => {
     await b.createStream(64 * 1024);
     const codes: string[] = [];
-    for (let i = 0; i < 8; i++) codes.push(await codeOf(b.bus.publish(subject, `${i}`, new Uint8Array(16 * 1024).fill(i))));
+    for (let i = 0; i < 8; i++)
+      codes.push(await codeOf(b.bus.publish(subject, `${i}`, new Uint8Array(16 * 1024).fill(i))));
     assert.equal(codes[0], 'ok');
     assert.equal(codes.at(-1), 'bus/stream-full');
     const stored = await b.stored();
@@ -101,7 +102,10 @@ export function agentBusContract(name: string, open: (t: TestContext) => Promise
       await sleep(5);
       return got.length > 0;
     });
-    assert.ok(got.every((s) => s === 'mine'), 'nothing for others');
+    assert.ok(
+      got.every((s) => s === 'mine'),
+      'nothing for others',
+    );
   });
 
   contract('while the bus is away a publish fails as bus/unreachable; it works again by itself', async (b) => {
@@ -110,10 +114,16 @@ export function agentBusContract(name: string, open: (t: TestContext) => Promise
     const got: string[] = [];
     b.bus.subscribe(resyncSubject('web-1.example'), (payload) => got.push(new TextDecoder().decode(payload)));
     await b.down();
-    await until('publishing fails at once', async () => (await codeOf(b.bus.publish(subject, 'during', text('during')))) === 'bus/unreachable');
+    await until(
+      'publishing fails at once',
+      async () => (await codeOf(b.bus.publish(subject, 'during', text('during')))) === 'bus/unreachable',
+    );
     await b.up();
     let n = 0;
-    await until('publishing works', async () => (await codeOf(b.bus.publish(subject, `after-${n++}`, text('after')))) === 'ok');
+    await until(
+      'publishing works',
+      async () => (await codeOf(b.bus.publish(subject, `after-${n++}`, text('after')))) === 'ok',
+    );
     await until('messages arrive again', async () => {
       await b.tell(resyncSubject('web-1.example'), text('again'));
       await sleep(5);
@@ -126,10 +136,13 @@ export function agentBusContract(name: string, open: (t: TestContext) => Promise
 
   contract('what is in flight when the bus goes away is settled, not left open', async (b) => {
     await b.createStream();
-    const open = Array.from({ length: 4 }, (_, i) => codeOf(b.bus.publish(subject, `${i}`, new Uint8Array(256 * 1024))));
+    const open = Array.from({ length: 4 }, (_, i) =>
+      codeOf(b.bus.publish(subject, `${i}`, new Uint8Array(256 * 1024))),
+    );
     await b.down();
     const began = performance.now();
-    for (const code of await Promise.all(open)) assert.ok(['ok', 'bus/unreachable', 'bus/publish'].includes(code), code);
+    for (const code of await Promise.all(open))
+      assert.ok(['ok', 'bus/unreachable', 'bus/publish'].includes(code), code);
     assert.ok(performance.now() - began < 6000, 'soon');
     await b.up();
   });

@@ -49,7 +49,10 @@ class Receiver {
     this.joiner.take(batch);
     if (!batch.sealed || !this.announce || batch.part !== batch.parts) return;
     const { bootId, uuid } = batch.lineage!;
-    this.connection.publish(durableSubject(host), Durable.encode({ bootId, lineageUuid: uuid, generation: batch.generation }).finish());
+    this.connection.publish(
+      durableSubject(host),
+      Durable.encode({ bootId, lineageUuid: uuid, generation: batch.generation }).finish(),
+    );
   }
 }
 
@@ -86,7 +89,14 @@ class Agent {
   }
 }
 
-const unprivileged = ['setpriv', '--inh-caps=-all,+setuid,+setgid', 'setpriv', '--bounding-set=-all', '--no-new-privs', process.execPath];
+const unprivileged = [
+  'setpriv',
+  '--inh-caps=-all,+setuid,+setgid',
+  'setpriv',
+  '--bounding-set=-all',
+  '--no-new-privs',
+  process.execPath,
+];
 
 async function place(t: TestContext, rows: number) {
   if (!requireBpf(t) || !requireOrSkip(t, 'nats-server', natsServerPresent())) return undefined;
@@ -95,8 +105,28 @@ async function place(t: TestContext, rows: number) {
   const receiver = await Receiver.start(t, server);
   const pins = ownPlace(t);
   const { directory: cgroup, scope } = ownCgroup(t);
-  const keeper = await KeeperProcess.start(pins, ['--probes', 'syscalls', '--scope', scope, '--rows', `syscalls=${rows}`, '--gid', String(uid)]);
-  const flags = ['--pin-root', pins.pinRoot, '--nats', server.address, '--socket', pins.socket, '--uid', String(uid), '--gid', String(uid)];
+  const keeper = await KeeperProcess.start(pins, [
+    '--probes',
+    'syscalls',
+    '--scope',
+    scope,
+    '--rows',
+    `syscalls=${rows}`,
+    '--gid',
+    String(uid),
+  ]);
+  const flags = [
+    '--pin-root',
+    pins.pinRoot,
+    '--nats',
+    server.address,
+    '--socket',
+    pins.socket,
+    '--uid',
+    String(uid),
+    '--gid',
+    String(uid),
+  ];
   return { server, receiver, cgroup, keeper, flags };
 }
 
@@ -108,7 +138,8 @@ async function until(what: string, holds: () => boolean): Promise<void> {
   }
 }
 
-const ofComm = (joiner: Joiner, comm: string): bigint => [...joiner.totals()].reduce((sum, [labels, n]) => (labels.endsWith(`|${comm}`) ? sum + n : sum), 0n);
+const ofComm = (joiner: Joiner, comm: string): bigint =>
+  [...joiner.totals()].reduce((sum, [labels, n]) => (labels.endsWith(`|${comm}`) ? sum + n : sum), 0n);
 
 test('from a checkout of mode 0700 it runs without privilege in every thread, and counts exactly', async (t) => {
   const p = await place(t, 4096);
@@ -120,7 +151,11 @@ test('from a checkout of mode 0700 it runs without privilege in every thread, an
   const inside = join(outer, 'checkout');
   mkdirSync(inside);
   const script = `mount --bind ${checkout} ${inside} && exec "$@"`;
-  const agent = await Agent.start(t, ['unshare', '--mount', 'sh', '-c', script, 'sh', ...unprivileged, join(inside, agentMain)], [...p.flags, '--label', 'role=web']);
+  const agent = await Agent.start(
+    t,
+    ['unshare', '--mount', 'sh', '-c', script, 'sh', ...unprivileged, join(inside, agentMain)],
+    [...p.flags, '--label', 'role=web'],
+  );
   assert.equal(agent.ready['uid'], uid);
   assert.equal(agent.ready['capabilities'], 'none');
   await generate(['--cgroup', p.cgroup, '--threads', 2, '--comm', 'exact', '--calls', 50_000]);
@@ -131,7 +166,8 @@ test('from a checkout of mode 0700 it runs without privilege in every thread, an
   for (const task of tasks) {
     const status = readFileSync(`/proc/${agent.pid}/task/${task}/status`, 'utf8');
     const line = (name: string): string => new RegExp(`^${name}:[ \\t]*(.*)$`, 'm').exec(status)![1]!.trim();
-    for (const set of ['CapEff', 'CapPrm', 'CapBnd', 'CapAmb']) assert.match(line(set), /^0+$/, `${set} of thread ${task}`);
+    for (const set of ['CapEff', 'CapPrm', 'CapBnd', 'CapAmb'])
+      assert.match(line(set), /^0+$/, `${set} of thread ${task}`);
     assert.equal(line('NoNewPrivs'), '1');
     assert.equal(line('Uid'), Array(4).fill(uid).join('\t'));
     assert.equal(line('Gid'), Array(4).fill(uid).join('\t'));
@@ -170,8 +206,13 @@ test('64 rows under 600 keys, kill -9 again and again: generations are sealed, a
   assert.ok(sealed.size >= 2, `${sealed.size} generations were sealed`);
   const last = batches.at(-1)!.tables[0]!;
   assert.equal(last.retiredSeen + last.ledger!.seen, joiner.sum(), 'seen over all generations = Σ rows + overflow');
-  const other = [...joiner.totals()].filter(([labels]) => !labels.endsWith('|flood') && labels !== 'overflow').reduce((sum, [, n]) => sum + n, 0n);
-  assert.ok(ofComm(joiner, 'flood') + (joiner.totals().get('overflow') ?? 0n) >= calls, 'all calls are in rows or overflow');
+  const other = [...joiner.totals()]
+    .filter(([labels]) => !labels.endsWith('|flood') && labels !== 'overflow')
+    .reduce((sum, [, n]) => sum + n, 0n);
+  assert.ok(
+    ofComm(joiner, 'flood') + (joiner.totals().get('overflow') ?? 0n) >= calls,
+    'all calls are in rows or overflow',
+  );
   assert.ok(joiner.sum() - other - calls < calls / 10n, 'and little else is');
   assert.doesNotMatch(agent.stderr, /accuracy|"level":"error"/);
 });
@@ -179,7 +220,9 @@ test('64 rows under 600 keys, kill -9 again and again: generations are sealed, a
 test('it says what is wrong: root, bad flags, a bus without JetStream', async (t) => {
   if (!requireOrSkip(t, 'nats-server', natsServerPresent())) return;
   const end = async (flags: readonly string[]): Promise<{ code: number | null; stderr: string }> => {
-    const child = spawn(process.execPath, [join(checkout, agentMain), ...flags], { stdio: ['ignore', 'ignore', 'pipe'] });
+    const child = spawn(process.execPath, [join(checkout, agentMain), ...flags], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
     let stderr = '';
     child.stderr.setEncoding('utf8').on('data', (chunk: string) => (stderr += chunk));
     const [code] = (await once(child, 'close')) as [number | null];

@@ -80,7 +80,7 @@ function definitionBytes(definition: Definition | undefined, written: Set<string
     bytes += 4;
     if (written?.has(label)) continue;
     written?.add(label);
-    // eslint-disable-next-line no-control-regex -- ASCII is one byte a unit; anything else at most three
+    // ASCII is one byte a unit; anything else at most three.
     bytes += 2 + (/^[\x00-\x7f]*$/.test(label) ? label.length : label.length * 3);
   }
   return bytes;
