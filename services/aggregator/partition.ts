@@ -6,13 +6,12 @@
  * One commit at a time. What a failed commit carried goes into the next one; one whose outcome was never learned is
  * recognised by its id when the store turns out to hold it.
  */
-import { Durable, Resync } from '../shared/contract/batch.ts';
 import { checkpointFormat, CheckpointHead } from '../shared/contract/checkpoint.ts';
 import { decodeHead } from '../shared/contract/checkpoint-codec.ts';
-import { durableSubject, resyncSubject } from '../shared/contract/subjects.ts';
 import { assert } from '../shared/runtime/assert.ts';
 import { MusterError } from '../shared/runtime/errors.ts';
 import { createScratch, receive, type ReceiveScratch } from './bus/receive.ts';
+import { tellDurable, tellResync } from './bus/tell.ts';
 import { restore } from './checkpoint/restore.ts';
 import { hasChanges, takeChanges } from './checkpoint/write.ts';
 import { askResync, quarantine } from './merge/hosts.ts';
@@ -282,20 +281,9 @@ function announce(
 ): void {
   if (Math.abs(nowMs - lineage.toldMs) < tellEveryMs) return;
   lineage.toldMs = nowMs;
-  const payload = Durable.encode({
-    bootId: Buffer.from(lineage.bootId, 'hex'),
-    lineageUuid: Buffer.from(lineage.uuid, 'hex'),
-    generation,
-  }).finish();
-  effects.push({ kind: 'tell', subject: durableSubject(host.host), payload });
+  effects.push(tellDurable(host.host, lineage, generation));
 }
 
-function relay(merging: readonly MergeEffect[], effects: PartitionEffect[]): void {
-  for (const e of merging) {
-    if (e.kind !== 'resync') effects.push(e);
-    else {
-      const payload = Resync.encode({ reason: e.reason, lineageUuid: Buffer.from(e.lineageUuid, 'hex') }).finish();
-      effects.push({ kind: 'tell', subject: resyncSubject(e.host), payload });
-    }
-  }
-}
+const relay = (merging: readonly MergeEffect[], effects: PartitionEffect[]): void => {
+  for (const e of merging) effects.push(e.kind === 'resync' ? tellResync(e.host, e.reason, e.lineageUuid) : e);
+};
