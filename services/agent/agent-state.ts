@@ -19,6 +19,8 @@ export interface AgentState {
   nextToken: number;
   sequence: bigint;
   now: Instant;
+  /** Whether publishing has a chance; while not, nothing is read. */
+  busUp: boolean;
   stopping: boolean;
   stopped: boolean;
 }

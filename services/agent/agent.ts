@@ -37,6 +37,7 @@ export const createAgent = (config: AgentConfig): AgentState => ({
   nextToken: 1,
   sequence: 0n,
   now: { boottimeNs: 0n, wallNs: 0n },
+  busUp: true,
   stopping: false,
   stopped: false,
 });
@@ -46,7 +47,7 @@ export function step(a: AgentState, event: AgentEvent): AgentEffect[] {
   const out = new Effects();
   switch (event.kind) {
     case 'found':
-      found(a, event.directories, out);
+      found(a, event.directories, event.ended ?? [], out);
       break;
     case 'opened':
       opened(a, event, out);
@@ -61,6 +62,10 @@ export function step(a: AgentState, event: AgentEvent): AgentEffect[] {
     case 'published':
     case 'publish-failed':
       answered(a, event, out);
+      break;
+    case 'bus':
+      a.busUp = event.up;
+      if (event.up) for (const l of a.lineages.values()) l.inFlight.retryAtNs = 0n;
       break;
     case 'resync':
       resync(a, event.payload, out);
@@ -89,7 +94,9 @@ export function step(a: AgentState, event: AgentEvent): AgentEffect[] {
 
 type PinEvent = Exclude<
   AgentEvent,
-  EventOf<'found' | 'opened' | 'open-failed' | 'tick' | 'published' | 'publish-failed' | 'resync' | 'durable' | 'stop'>
+  EventOf<
+    'found' | 'opened' | 'open-failed' | 'tick' | 'published' | 'publish-failed' | 'bus' | 'resync' | 'durable' | 'stop'
+  >
 >;
 
 function ofLineage(a: AgentState, l: LineageState, event: PinEvent, out: Effects): void {
@@ -172,7 +179,7 @@ function plan(a: AgentState, l: LineageState, out: Effects): void {
   }
   if (l.phase === 'reading') readSealed(a, l, out);
   if (l.readPending || l.last === 'sent' || holdsActiveReads(l.phase)) return;
-  if (!mayPublish(l.inFlight, limits.unconfirmedMax, now)) return;
+  if (!a.busUp || !mayPublish(l.inFlight, limits.unconfirmedMax, now)) return;
   readActive(l, out);
 }
 

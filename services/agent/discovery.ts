@@ -9,13 +9,20 @@ import { adopt } from './sealing.ts';
 type EventOf<K extends AgentEvent['kind']> = Extract<AgentEvent, { kind: K }>;
 
 /** All directories there are: new ones are opened, of lost ones the mapped memory is read once more. */
-export function found(a: AgentState, directories: readonly string[], out: Effects): void {
+export function found(a: AgentState, directories: readonly string[], ended: readonly string[], out: Effects): void {
   const present = new Set(directories);
   for (const directory of a.unopened.keys()) if (!present.has(directory)) a.unopened.delete(directory);
   for (const l of a.lineages.values()) {
     if (present.has(l.directory) || l.gone) continue;
     l.gone = true;
     if (l.last === 'no') l.last = 'wanted';
+    markEnded(a, l.meta.probe);
+  }
+  for (const directory of ended) {
+    const l = a.lineages.get(directory);
+    if (!l || l.unloaded) continue;
+    l.unloaded = true;
+    out.log('info', 'its probe was unloaded: sending what is left', { lineage: directory });
     markEnded(a, l.meta.probe);
   }
   if (a.stopping) return;
@@ -65,12 +72,12 @@ export function openFailed(a: AgentState, event: EventOf<'open-failed'>, out: Ef
   });
 }
 
-/** Of the lineages of one probe all but the newest have ended: the loader attaches one at a time. */
+/** Of the lineages of one probe all but the newest have ended: the loader attaches one at a time. An unloaded one, too. */
 function markEnded(a: AgentState, probe: string): void {
   const same = [...a.lineages.values()].filter((l) => l.meta.probe === probe && !l.gone);
   const newest = same.reduce<LineageState | undefined>(
     (x, y) => (x && x.ref.createdBoottimeNs >= y.ref.createdBoottimeNs ? x : y),
     undefined,
   );
-  for (const l of same) l.ended = l !== newest;
+  for (const l of same) l.ended = l !== newest || l.unloaded;
 }

@@ -32,8 +32,8 @@ export interface LineageImage {
 }
 
 export type AgentEvent =
-  /** All directories below the pin root: before the first tick, and every few seconds. */
-  | { readonly kind: 'found'; readonly directories: readonly string[] }
+  /** All directories below the pin root, and of them the ended ones: before the first tick, and every few seconds. */
+  | { readonly kind: 'found'; readonly directories: readonly string[]; readonly ended?: readonly string[] }
   | {
       readonly kind: 'opened';
       readonly directory: string;
@@ -55,6 +55,8 @@ export type AgentEvent =
     }
   | { readonly kind: 'published'; readonly token: number }
   | { readonly kind: 'publish-failed'; readonly token: number; readonly code: ErrorCode; readonly reason: string }
+  /** The connection of the bus went down or came back; up until told otherwise. */
+  | { readonly kind: 'bus'; readonly up: boolean }
   /** Bytes of the messages on the host's resync and durable subjects; decoded, and refused, by the core. */
   | { readonly kind: 'resync'; readonly payload: Uint8Array }
   | { readonly kind: 'durable'; readonly payload: Uint8Array }

@@ -100,7 +100,9 @@ export interface LineageState {
   /** A read was asked for and has not been answered. */
   readPending: boolean;
   lockRetryAtNs: bigint;
-  /** A newer lineage of the probe exists: seal what is left, then have the pins removed. */
+  /** Its probe was unloaded. */
+  unloaded: boolean;
+  /** Unloaded, or a newer lineage of the probe exists: seal what is left, then have the pins removed. */
   ended: boolean;
   retireAtNs: bigint;
   retireRefused: boolean;
@@ -149,6 +151,7 @@ export function createLineage(directory: string, meta: LineageMeta, context: Dec
     durableThrough: 0n,
     readPending: false,
     lockRetryAtNs: 0n,
+    unloaded: false,
     ended: false,
     retireAtNs: 0n,
     retireRefused: false,

@@ -170,7 +170,8 @@ export function gracePassed(l: LineageState, out: Effects): void {
 
 /** Asks for the final image, if the bus can take it. */
 export function readSealed(a: AgentState, l: LineageState, out: Effects): void {
-  if (l.readPending || !mayPublish(l.inFlight, a.config.limits.unconfirmedMax, a.now.boottimeNs)) return;
+  if (l.readPending || !a.busUp) return;
+  if (!mayPublish(l.inFlight, a.config.limits.unconfirmedMax, a.now.boottimeNs)) return;
   l.readPending = true;
   l.sealed ??= createGeneration(l.control.generation - 1n, l.meta);
   out.add({

@@ -121,6 +121,28 @@ test('while publishing fails one batch at a time is tried, with growing waits', 
   assert.equal(joiner.sum(), 100n);
 });
 
+test('while the bus is known to be away nothing is read; when it is back, at once and whole', () => {
+  const rig = new Rig();
+  const lineage = rig.attach(calls);
+  const agent = new TestAgent(rig);
+  agent.run(1);
+  agent.answer = () => 'bus/unreachable';
+  agent.run(1);
+  agent.receive({ kind: 'bus', up: false });
+  const reads = agent.of('read').length;
+  for (let i = 0; i < 30; i++) {
+    count(lineage, i % 24, 1);
+    agent.run(1);
+  }
+  assert.equal(agent.of('read').length, reads);
+  agent.answer = () => 'published';
+  agent.receive({ kind: 'bus', up: true });
+  agent.run(1, 0.01);
+  const last = agent.sent.at(-1)!.batch;
+  assert.equal(last.keyframe, true);
+  assert.equal(last.tables[0]!.ledger!.seen, 30n);
+});
+
 test('a large keyframe goes out in parts that each stand alone', () => {
   const rig = new Rig();
   const model = wideModel(16_384, 300);

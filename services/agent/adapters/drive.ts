@@ -41,6 +41,7 @@ export function drive(options: DriveOptions): Driver {
   let stopping = false;
   let ended: (() => void) | undefined;
   let listFailed = false;
+  let busUp = true;
   let ticks = 0;
   const listEveryTicks = Math.max(1, Math.round(listEveryMs / intervalMs));
 
@@ -122,6 +123,8 @@ export function drive(options: DriveOptions): Driver {
   const tick = (): void => {
     if (!stopping) schedule();
     if (ticks++ % listEveryTicks === 0) list();
+    const up = bus.isUp?.() ?? true;
+    if (up !== busUp) receive({ kind: 'bus', up: (busUp = up) });
     receive({ kind: 'tick', now: options.now() });
   };
 
@@ -129,7 +132,7 @@ export function drive(options: DriveOptions): Driver {
     try {
       const directories = tables.list();
       listFailed = false;
-      receive({ kind: 'found', directories });
+      receive({ kind: 'found', directories, ended: tables.ended?.(directories) ?? [] });
     } catch (cause) {
       if (!listFailed) log.warn({ reason: describeCause(cause) }, 'pins cannot be listed; reading those that are open');
       listFailed = true;

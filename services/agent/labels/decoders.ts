@@ -4,14 +4,21 @@
  */
 import type { LabelSchema } from '../../shared/contract/lineage.ts';
 import { blockLimits } from '../../shared/contract/columns.ts';
+import { ipv4, ipv6, prefix } from './address.ts';
 import { bucket } from './bucket.ts';
 import { comm } from './comm.ts';
+import { device } from './device.ts';
 import { enumeration } from './enum.ts';
 import { errno } from './errno.ts';
+import { ethertype } from './ethertype.ts';
+import { exit } from './exit.ts';
 import type { DecodeContext, Decoder, Meaning } from './meaning.ts';
 import { signed, unsigned } from './number.ts';
+import { port } from './port.ts';
 import { signal } from './signal.ts';
+import { softirq } from './softirq.ts';
 import { syscall } from './syscall.ts';
+import { text } from './text.ts';
 import { truncateUtf8 } from './truncate.ts';
 
 export const meanings: ReadonlyMap<string, Meaning> = new Map<string, Meaning>([
@@ -19,10 +26,19 @@ export const meanings: ReadonlyMap<string, Meaning> = new Map<string, Meaning>([
   ['s64', signed],
   ['bucket', bucket],
   ['comm', comm],
+  ['device', device],
   ['enum', enumeration],
   ['errno', errno],
+  ['ethertype', ethertype],
+  ['exit', exit],
+  ['ipv4', ipv4],
+  ['ipv6', ipv6],
+  ['port', port],
+  ['prefix', prefix],
   ['signal', signal],
+  ['softirq', softirq],
   ['syscall', syscall],
+  ['text', text],
 ]);
 
 /** Decoders of a table's labels, in schema order. */

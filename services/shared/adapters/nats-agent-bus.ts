@@ -73,6 +73,7 @@ export function createNatsAgentBus(options: NatsOptions): NatsAgentBus {
         connection.subscribe(subject, { callback: (error, message) => error ?? deliver(message.data) });
       });
     },
+    isUp: () => link.isUp(),
     async close() {
       await link.close();
       for (const token of [...waiting.keys()])

@@ -21,6 +21,7 @@ export interface NatsOptions {
 export interface NatsLink {
   /** The connection while it is up. Throws MusterError bus/unreachable, bus/refused or bus/no-jetstream while it is not. */
   require(): NatsConnection;
+  isUp(): boolean;
   /** Resolves when the connection is up for the first time; rejects when it is refused. */
   readonly ready: Promise<void>;
   /** Calls `use` with each new connection, the present one included: to subscribe. */
@@ -128,6 +129,7 @@ export function keepConnected(options: NatsOptions): NatsLink {
       if (!connection || !up) throw trouble;
       return connection;
     },
+    isUp: () => up,
     each(use) {
       users.push(use);
       if (connection && up) use(connection);

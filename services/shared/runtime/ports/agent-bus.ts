@@ -7,5 +7,7 @@ export interface AgentBus {
   publish(subject: string, id: string, payload: Uint8Array): Promise<void>;
   /** Delivers messages on a core subject, at most once each. */
   subscribe(subject: string, deliver: (payload: Uint8Array) => void): void;
+  /** False while publishing is known to fail: the agent then does not even read. Absent: not known. */
+  isUp?(): boolean;
   close(): Promise<void>;
 }
