@@ -139,7 +139,9 @@ export class AgentProcess {
         world.alarm(`${this.startId}: ${effect.table} generation ${effect.generation}: seen ${effect.seen}, rows ${effect.sum}`);
         return;
       case 'log':
-        world.tracing?.(`${this.startId} ${effect.level}: ${effect.message} ${JSON.stringify(effect.fields)}`);
+        // The agent's errors are broken equations and pins that nobody may have touched: none is due to a fault here.
+        if (effect.level === 'error') world.alarm(`${this.startId}: ${effect.message} ${JSON.stringify(effect.fields)}`);
+        else world.tracing?.(`${this.startId} ${effect.level}: ${effect.message} ${JSON.stringify(effect.fields)}`);
         return;
       case 'stopped':
         this.stopped = true;

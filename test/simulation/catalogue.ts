@@ -42,7 +42,7 @@ function commWords(comm: string): bigint[] {
 }
 
 /** Key = a number and a comm. */
-function counterModel(rows: number): ProbeModel {
+function counterModel(rows: number, numbers: readonly number[] = [0, 1, 39, 1000]): ProbeModel {
   const table: TableSchema = {
     name: 'calls',
     kind: 'counter',
@@ -57,7 +57,7 @@ function counterModel(rows: number): ProbeModel {
       { name: 'comm', meaning: 'comm', offset: 8, size: 16 },
     ],
   };
-  const all = comms.flatMap((comm) => [0, 1, 39, 1000].map((number) => ({ comm, number })));
+  const all = comms.flatMap((comm) => numbers.map((number) => ({ comm, number })));
   return {
     probe: 'calls',
     tables: [table],
@@ -115,8 +115,13 @@ function histogramModel(rows: number): ProbeModel {
 
 /** Small tables fill up and overflow; large ones never do. */
 export const models = {
-  calls: [8, 16, 32].map(counterModel),
+  calls: [8, 16, 32].map((rows) => counterModel(rows)),
   waits: [8, 32].map(histogramModel),
+  /** So many rows that a keyframe goes out in parts, where messages are small. */
+  wide: counterModel(
+    512,
+    Array.from({ length: 80 }, (_, i) => i * 7),
+  ),
 } as const;
 
 /** Labels of a table as a caller sees them, the bucket put back at the end for a histogram. */

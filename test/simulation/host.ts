@@ -121,7 +121,7 @@ export const wallBaseNs = 1_800_000_000_000_000_000n;
 
 /** The probes a host runs, by its share of luck. */
 export function pickProbes(random: Random): ProbeModel[] {
-  const probes = [random.pick(models.calls)];
+  const probes = [random.chance(0.04) ? models.wide : random.pick(models.calls)];
   if (random.chance(0.4)) probes.push(random.pick(models.waits));
   return probes;
 }

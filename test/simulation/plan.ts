@@ -26,6 +26,7 @@ function limitsOf(random: Random, faults: readonly PlannedFault[]): AgentLimits 
   return {
     ...defaultLimits,
     keyframeEveryNs: faults.some((f) => unheard.has(f.kind)) ? 10n * second : 1000n * second,
+    batchBytesMax: 4608,
     sealAgeNs: random.chance(0.6) ? 12n * second : 1000n * second,
     sealFill: random.chance(0.7) ? 0.75 : 2,
     sealGapNs: 4n * second,

@@ -15,6 +15,7 @@ export interface RunResult {
 }
 
 const settleUs = 30_000_000;
+const lookEveryUs = 6_000_000;
 const storeFaults: ReadonlySet<FaultKind> = new Set(['store rolled back', 'store flushed', 'checkpoint flipped']);
 const dateFaults: ReadonlySet<FaultKind> = new Set([...storeFaults, 'host clock stepped', 'aggregator clock stepped']);
 /** Said on purpose where a fault caused it. */
@@ -37,6 +38,11 @@ export function runPlan(plan: Plan, trace?: (line: string) => void): RunResult {
     });
   }
   const inflictedStoreFault = (): boolean => inflicted.some((kind) => storeFaults.has(kind));
+  for (let atUs = lookEveryUs; atUs < plan.activeUs; atUs += lookEveryUs) {
+    world.queue.at(atUs, () => {
+      if (!inflictedStoreFault()) look();
+    });
+  }
   try {
     world.queue.runUntil(plan.activeUs);
     world.trace('peace');

@@ -70,7 +70,7 @@ export class World {
     this.machines = plan.hosts.map((name) => ({
       host: new SimHost(name, this.random.between(1, 3), pickProbes(this.random), this.queue, this.random.fork()),
       link: soundLink(),
-      scale: this.random.pick([1, 1, 1, 2 ** 20, 2 ** 32 + 7, 2 ** 42]),
+      scale: this.random.pick([1, 1, 1, 2 ** 20, 2 ** 32 + 7, 2 ** 38]),
       token: encodeHost(name),
       agents: [],
     }));
@@ -113,7 +113,7 @@ export class World {
       for (const lineage of m.host.lineages.values()) {
         lineage.slots.forEach((slots, table) => {
           const keys = slots[0].catalogue.count;
-          for (let i = random.below(4); i > 0; i--) {
+          for (let i = random.below(keys > 100 ? 60 : 4); i > 0; i--) {
             // Few keys often, all of them now and then.
             const key = Math.floor(keys * (random.next() / 2 ** 32) ** 2);
             const n = random.between(1, 1000) * m.scale;
