@@ -8,6 +8,8 @@ import { join } from 'node:path';
 export interface TestServer {
   readonly address: string;
   readonly port: number;
+  /** Where it keeps its files. */
+  readonly folder: string;
   /** SIGKILL and start again on the same port and folder. */
   restart(): Promise<void>;
   kill(): Promise<void>;
@@ -62,6 +64,7 @@ async function start(command: (port: number, folder: string) => string[]): Promi
   await run();
   return {
     port,
+    folder,
     address: `127.0.0.1:${port}`,
     kill,
     restart: async () => {

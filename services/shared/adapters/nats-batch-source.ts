@@ -9,7 +9,17 @@ import { describeCause, MusterError } from '../runtime/errors.ts';
 import type { Log } from '../runtime/log.ts';
 import type { BatchSource, ReceivedBatch } from '../runtime/ports/batch-source.ts';
 import { keepConnected, type NatsLink, type NatsOptions } from './nats-connection.ts';
-import { consumerOf, ensureConsumer, ensureStream, parseReply, unacknowledgedIn } from './nats-stream.ts';
+import { StallWatch } from './nats-stall.ts';
+import {
+  clearStream,
+  consumerOf,
+  ensureConsumer,
+  ensureStream,
+  parseReply,
+  streamPosition,
+  unacknowledgedIn,
+  unacknowledgedMax,
+} from './nats-stream.ts';
 
 export interface NatsBatchSource extends BatchSource {
   /** Resolves when the server was reached for the first time; rejects with bus/refused or bus/no-jetstream. */
@@ -23,6 +33,9 @@ const pullBytes = 576 * 1024;
 const pullBytesLarge = 64 * 1024 * 1024;
 const pullExpiresMs = 60_000;
 const tendEveryMs = 500;
+/** While nothing comes the stream is looked at so often; what came in and did not come out for so long never will. */
+const lookEveryMs = 1_500;
+const stallMs = 3_000;
 const acknowledgement = new TextEncoder().encode('+ACK');
 
 interface Consumption {
@@ -36,6 +49,8 @@ interface Consumption {
   pulledMs: number;
   asked: number;
   got: number;
+  /** Delivered over this connection and not acknowledged yet. */
+  held: number;
   large: boolean;
   failing: boolean;
 }
@@ -53,6 +68,8 @@ class Source implements NatsBatchSource {
   private connection: NatsConnection | undefined;
   private inbox = '';
   private identity: string | undefined;
+  private readonly watch = new StallWatch(stallMs);
+  private heardMs = 0;
   private tending = false;
   private closed = false;
 
@@ -83,6 +100,7 @@ class Source implements NatsBatchSource {
       pulledMs: 0,
       asked: 0,
       got: 0,
+      held: 0,
       large: false,
       failing: false,
     };
@@ -128,7 +146,11 @@ class Source implements NatsBatchSource {
 
   /** Pulls and consumers may be gone: look at all again. */
   private forget(): void {
-    for (const c of this.consumptions.values()) c.ready = c.pulling = false;
+    for (const c of this.consumptions.values()) {
+      c.ready = c.pulling = false;
+      c.held = 0;
+    }
+    this.watch.reset();
   }
 
   /** Makes the consumer and pulls. Rejects when it cannot; tend() tries again. */
@@ -184,6 +206,10 @@ class Source implements NatsBatchSource {
     if (!position || !c || subscription.isClosed()) return;
     const reply = message.reply!;
     c.got++;
+    c.held++;
+    this.heardMs = performance.now();
+    this.watch.reset();
+    let held = true;
     c.pulledMs = performance.now();
     c.deliver({
       subject: message.subject,
@@ -192,6 +218,8 @@ class Source implements NatsBatchSource {
       storedMs: position.storedMs,
       streamIdentity: this.identity ?? '',
       ack: () => {
+        if (held) c.held--;
+        held = false;
         try {
           this.link.require().publish(reply, acknowledgement);
         } catch {
@@ -226,8 +254,36 @@ class Source implements NatsBatchSource {
           c.failing = true;
         });
       }
+      await this.lookForStall();
     } finally {
       this.tending = false;
+    }
+  }
+
+  /** Everything is asked for and could be had, messages come in, and none comes out: the stream is begun anew. */
+  private async lookForStall(): Promise<void> {
+    const now = performance.now();
+    if (now - this.heardMs < lookEveryMs) return;
+    this.heardMs = now;
+    const all = [...this.consumptions.values()];
+    if (all.length < partitionCount || !all.every((c) => c.ready && c.pulling && c.held < unacknowledgedMax)) {
+      this.watch.reset();
+      return;
+    }
+    try {
+      const connection = this.link.require();
+      const { messages, last } = await streamPosition(connection);
+      // What was delivered during the question has reset the watch; an old position must not start it.
+      if (this.heardMs !== now || !this.watch.look(performance.now(), messages, last)) return;
+      this.log.error(
+        { alarm: true, stream: streamName, messages },
+        'the bus holds messages that it cannot deliver: the stream is cleared, and hosts repeat what is missing',
+      );
+      await clearStream(connection);
+      for (const c of all) c.made = false;
+      this.forget();
+    } catch (cause) {
+      this.log.debug({ reason: describeCause(cause) }, 'cannot look at the stream; trying on');
     }
   }
 }

@@ -22,7 +22,7 @@ const streamBytesMin = 1 << 24;
 const duplicateWindowMs = 120_000;
 const ackWaitMs = 30_000;
 /** Messages of one partition that are delivered and not acknowledged: bounds what a store that is away can pile up. */
-const unacknowledgedMax = 512;
+export const unacknowledgedMax = 512;
 
 /** err_code of the JetStream API. */
 const notFound = { stream: 10059, consumer: 10014 } as const;
@@ -112,6 +112,23 @@ async function dropHolding(manager: JetStreamManager, name: string): Promise<voi
 export async function unacknowledgedIn(connection: NatsConnection): Promise<number> {
   const manager = await connection.jetstreamManager({ checkAPI: false });
   return (await manager.streams.info(streamName)).state.messages;
+}
+
+export async function streamPosition(connection: NatsConnection): Promise<{ messages: number; last: bigint }> {
+  const manager = await connection.jetstreamManager({ checkAPI: false });
+  const { state } = await manager.streams.info(streamName);
+  return { messages: state.messages, last: BigInt(state.last_seq) };
+}
+
+/**
+ * Empties a stream whose messages cannot be delivered; it goes on in a new file, and hosts repeat what is missing.
+ * Consumers may stand beyond its end: they are to be made anew.
+ */
+export async function clearStream(connection: NatsConnection): Promise<void> {
+  const manager = await connection.jetstreamManager({ checkAPI: false });
+  await manager.streams.purge(streamName);
+  for await (const consumer of manager.consumers.list(streamName))
+    await manager.consumers.delete(streamName, consumer.name);
 }
 
 /** Position and time of a delivered message, from its reply subject. Source: NATS ADR-15. */
