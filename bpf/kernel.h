@@ -19,6 +19,7 @@ struct thread_info___muster {
 struct sched_info___muster {
 	unsigned long pcount;           /* times switched in after waiting */
 	unsigned long long run_delay;   /* time spent waiting, up to the last switch in or migration */
+	unsigned long long last_arrival; /* when it was last switched in */
 	unsigned long long last_queued; /* when the present wait began; 0 when it does not wait */
 };
 
@@ -47,16 +48,84 @@ struct cfs_rq___muster {
 
 struct sched_entity___muster {
 	struct cfs_rq___muster *cfs_rq;
+	__u64 sum_exec_runtime; /* ns on a CPU since fork, in any scheduling class */
+};
+
+struct signal_struct___muster {
+	unsigned int flags;
+	struct task_struct___muster *group_exec_task; /* a thread that execs and waits for the others to end */
+};
+
+/* Its name before 5.17. */
+struct signal_struct___before_5_17 {
+	struct task_struct___muster *group_exit_task;
 };
 
 struct task_struct___muster {
 	struct thread_info___muster thread_info;
 	void *stack; /* kernel stack; null once the task has ended */
 	char comm[16];
-	int pid;
+	int pid;  /* of the thread */
+	int tgid; /* of the process: its first thread's pid */
+	int exit_code; /* as wait() gives it: signal, 0x80 if it dumped core, exit status << 8 */
+	unsigned int __state; /* 0 while it can run */
+	struct signal_struct___muster *signal;
 	struct sched_entity___muster se;
 	struct sched_info___muster sched_info;
 	struct css_set___muster *cgroups;
+};
+
+/* Its name before 5.14. */
+struct task_struct___before_5_14 {
+	long state;
+};
+
+struct irqaction___muster {
+	const char *name; /* as in /proc/interrupts */
+};
+
+struct gendisk___muster {
+	char disk_name[32];
+};
+
+struct request_queue___muster {
+	struct gendisk___muster *disk; /* since 5.15 */
+};
+
+struct request___muster {
+	struct request_queue___muster *q;
+	unsigned int cmd_flags;  /* enum req_op in the lowest 8 bits */
+	unsigned int __data_len; /* bytes that are not done yet */
+};
+
+/* Before 5.17 the disk was the request's own. */
+struct request___before_5_17 {
+	struct gendisk___muster *rq_disk;
+};
+
+struct sk_buff___muster {
+	__u16 protocol; /* EtherType, in network order */
+};
+
+struct sock_common___muster {
+	__u32 skc_daddr; /* addresses and ports of the other end, in network order */
+	__u16 skc_dport;
+	__u16 skc_num; /* own port, in host order */
+	unsigned short skc_family;
+	struct {
+		__u8 bytes[16];
+	} skc_v6_daddr;
+};
+
+struct sock_cgroup_data___muster {
+	struct cgroup___muster *cgroup; /* since 5.15 */
+};
+
+struct sock___muster {
+	struct sock_common___muster __sk_common;
+	__u16 sk_protocol;
+	int sk_err; /* why it failed, a positive errno */
+	struct sock_cgroup_data___muster sk_cgrp_data;
 };
 
 #pragma clang attribute pop

@@ -111,6 +111,19 @@ const volatile __u32 muster_cpus = 1;
 		muster_raise(&cell->value[0], n, flags);                                                             \
 		if (values > 1)                                                                                      \
 			muster_raise(&cell->value[values - 1], sum, flags);                                          \
+	}                                                                                                            \
+	__attribute__((unused)) static __always_inline void name##_lose_##slot(enum muster_failure class, __u64 n)   \
+	{                                                                                                            \
+		const __u32 cpu = bpf_get_smp_processor_id();                                                        \
+		const __u32 at = cpu * (name##_rows + 1);                                                            \
+		struct muster_ledger *ledger = bpf_map_lookup_elem(&name##_ledger_##slot, &cpu);                     \
+		struct name##_cell *overflow = bpf_map_lookup_elem(&name##_cells_##slot, &at);                       \
+                                                                                                                     \
+		if (!ledger || !overflow)                                                                            \
+			return;                                                                                      \
+		__sync_fetch_and_add(&ledger->seen, n);                                                              \
+		__sync_fetch_and_add(&ledger->failed[class], n);                                                     \
+		__sync_fetch_and_add(&overflow->value[0], n);                                                        \
 	}
 
 #define MUSTER_TABLE(name, key_type, values, capacity, tag)                                                          \
@@ -133,6 +146,13 @@ const volatile __u32 muster_cpus = 1;
 			name##_count_1(key, n, sum, flags);                                                          \
 		else                                                                                                 \
 			name##_count_0(key, n, sum, flags);                                                          \
+	}                                                                                                            \
+	__attribute__((unused)) static __always_inline void name##_lose(enum muster_failure class, __u64 n)          \
+	{                                                                                                            \
+		if (*(volatile __u64 *)&muster_control.word[0] & 1)                                                  \
+			name##_lose_1(class, n);                                                                     \
+		else                                                                                                 \
+			name##_lose_0(class, n);                                                                     \
 	}
 
 /* A table of counters: unit and help are text, rows is how many keys it can hold. */
@@ -151,6 +171,13 @@ const volatile __u32 muster_cpus = 1;
  * cannot nest on one CPU. Write the proof beside the call; without one, use muster_add.
  */
 #define muster_add_sole(name, key, n) name##_count(key, n, 0, MUSTER_SOLE)
+
+/*
+ * Counts n events of which too little is known for a key, such as when their beginning could not be kept: seen, in the
+ * overflow, and with the error of the helper that failed (negative) as the reason. For tables written with muster_add
+ * and muster_observe, not with _sole.
+ */
+#define muster_lose(name, error, n) name##_lose(muster_failure_of(error), n)
 
 /* Counts one observation of value under a key (its bucket is filled in here). _sole: see muster_add_sole. */
 #define muster_observe(name, key_pointer, value)                                                                     \

@@ -73,6 +73,20 @@ static __always_inline __u32 muster_hinted(void *keys, __u32 row, const muster_w
 	return row;
 }
 
+static __always_inline enum muster_failure muster_failure_of(int error)
+{
+	switch (error) {
+	case -7: /* E2BIG */
+		return MUSTER_FULL;
+	case -12: /* ENOMEM */
+		return MUSTER_NO_MEMORY;
+	case -16: /* EBUSY */
+		return MUSTER_BUSY;
+	default:
+		return MUSTER_OTHER;
+	}
+}
+
 static __always_inline __u32 muster_failed(struct muster_ledger *ledger, enum muster_failure class, __u64 n)
 {
 	__sync_fetch_and_add(&ledger->failed[class], n);
@@ -115,21 +129,11 @@ static __always_inline __u32 muster_find(void *ids, void *keys, __u32 rows, cons
 		*hint = row;
 		return row;
 	}
-	switch (error) {
-	case -17: /* EEXIST: another CPU was first; the row issued here is wasted, and nothing else */
-		found = bpf_map_lookup_elem(ids, key);
-		if (found)
-			goto known;
+	if (error != -17) /* EEXIST: another CPU was first; the row issued here is wasted, and nothing else */
+		return muster_failed(ledger, muster_failure_of(error), n);
+	found = bpf_map_lookup_elem(ids, key);
+	if (!found)
 		return muster_failed(ledger, MUSTER_OTHER, n);
-	case -7: /* E2BIG */
-		return muster_failed(ledger, MUSTER_FULL, n);
-	case -12: /* ENOMEM */
-		return muster_failed(ledger, MUSTER_NO_MEMORY, n);
-	case -16: /* EBUSY */
-		return muster_failed(ledger, MUSTER_BUSY, n);
-	default:
-		return muster_failed(ledger, MUSTER_OTHER, n);
-	}
 known:
 	row = *found;
 	if (!row || row > rows) /* never written by a program; user space can */

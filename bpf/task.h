@@ -37,15 +37,12 @@ static __always_inline struct muster_comm muster_comm(void)
 	return muster_comm_of(muster_task());
 }
 
-/* True if the task belongs to the scope; where the scope is the whole host the verifier removes all of it. */
-static __always_inline int muster_in_scope(const struct task_struct___muster *task)
+/* True if a cgroup v2 group is the scope or lies below it. */
+static __always_inline int muster_group_in_scope(const struct cgroup___muster *group)
 {
-	const struct cgroup___muster *group, *ancestor;
+	const struct cgroup___muster *ancestor;
 	__u64 id;
 
-	if (muster_scope_level == 0)
-		return 1;
-	group = task->cgroups->dfl_cgrp;
 	if (group->level < (int)muster_scope_level)
 		return 0;
 	/* ancestors is of open length, which the verifier lets no program index: read on by helper. */
@@ -53,6 +50,12 @@ static __always_inline int muster_in_scope(const struct task_struct___muster *ta
 	    BPF_CORE_READ_INTO(&id, ancestor, kn, id))
 		return 0;
 	return id == muster_scope_id;
+}
+
+/* True if the task belongs to the scope; where the scope is the whole host the verifier removes all of it. */
+static __always_inline int muster_in_scope(const struct task_struct___muster *task)
+{
+	return muster_scope_level == 0 || muster_group_in_scope(task->cgroups->dfl_cgrp);
 }
 
 #endif

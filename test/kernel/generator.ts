@@ -1,10 +1,10 @@
-/** The load generator (load/load.c, compiled by set-up) as a child process that waits at its gate. */
+/** A load generator (load/load.c or load/acts.c, compiled by set-up) as a child process that waits at its gate. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { join } from 'node:path';
 
-const program = join(import.meta.dirname, '../../build/test/load');
+const folder = join(import.meta.dirname, '../../build/test');
 
 export interface Generated {
   readonly tids: number[];
@@ -24,7 +24,16 @@ export class Generator {
 
   /** Resolves once all its threads wait at the start. Arguments: head of load.c. */
   static async start(args: readonly (string | number)[]): Promise<Generator> {
-    const child = spawn(program, ['--gate', ...args.map(String)], { stdio: ['pipe', 'pipe', 'inherit'] });
+    return Generator.gated('load', ['--gate', ...args.map(String)]);
+  }
+
+  /** The same of one act: head of acts.c. */
+  static async act(args: readonly (string | number)[]): Promise<Generator> {
+    return Generator.gated('acts', args.map(String));
+  }
+
+  private static async gated(program: string, args: readonly string[]): Promise<Generator> {
+    const child = spawn(join(folder, program), args, { stdio: ['pipe', 'pipe', 'inherit'] });
     const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
     const nextLine = async (): Promise<string> => {
       const { value, done } = await lines.next();
