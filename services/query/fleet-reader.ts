@@ -47,6 +47,8 @@ interface NamedView {
     readonly bytes: number;
   }[];
   readonly damaged: readonly string[];
+  /** Number of the latest heads asked for when this was read. */
+  readonly since: number;
 }
 
 export class FleetReader {
@@ -55,6 +57,8 @@ export class FleetReader {
   #dictionary = new Dictionary();
   #heads: Promise<Map<number, StoredHead>> | undefined;
   #headsAtMs = -Infinity;
+  /** How often heads were asked for. */
+  #readings = 0;
 
   constructor(
     readonly port: CheckpointReader,
@@ -72,11 +76,13 @@ export class FleetReader {
     }
     // Held for the whole load: another request may start a new dictionary meanwhile, and numbers must not mix.
     const dictionary = this.#dictionary;
-    const heads = await this.heads();
+    const reading = this.heads();
+    const since = this.#readings;
+    const heads = await reading;
     for (const partition of this.#views.keys()) if (!heads.has(partition)) this.#views.delete(partition);
     const wanted = (name: BlobName): boolean => name.kind === 'host' || need(name);
     const loaded = await Promise.all(
-      [...heads].map(([partition, head]) => this.#partition(partition, head, wanted, dictionary)),
+      [...heads].map(([partition, head]) => this.#partition(partition, head, since, wanted, dictionary)),
     );
     return joinPartitions(
       loaded.filter((p) => p !== undefined),
@@ -89,6 +95,7 @@ export class FleetReader {
     const now = this.now();
     if (!this.#heads || now - this.#headsAtMs > this.limits.headsAgeMs || now < this.#headsAtMs) {
       this.#headsAtMs = now;
+      this.#readings++;
       const reading = this.port.heads(Array.from({ length: partitionCount }, (_, i) => i));
       this.#heads = reading;
       reading.catch(() => {
@@ -101,13 +108,17 @@ export class FleetReader {
   async #partition(
     partition: number,
     head: StoredHead,
+    since: number,
     need: (name: BlobName) => boolean,
     dictionary: Dictionary,
   ): Promise<LoadedPartition | undefined> {
     let known = this.#views.get(partition);
-    // A view newer than the heads stays: another request was quicker.
-    if (known && known.view.head.commitId !== head.commitId && known.view.head.version <= head.version)
-      known = undefined;
+    if (known && known.view.head.commitId !== head.commitId) {
+      // A newer view read since these heads were asked for stays: another request was quicker. One read before them is
+      // of a store that was set back.
+      const isNewer = known.view.head.version > head.version && known.since >= since;
+      if (!isNewer) known = undefined;
+    }
     for (let attempt = 0; attempt < attemptsMax; attempt++) {
       known ??= await this.#view(partition);
       if (!known) return undefined;
@@ -122,6 +133,7 @@ export class FleetReader {
   }
 
   async #view(partition: number): Promise<NamedView | undefined> {
+    const since = this.#readings;
     const view = await this.port.view(partition);
     if (!view) {
       this.#views.delete(partition);
@@ -136,7 +148,7 @@ export class FleetReader {
         damaged.push(text);
       }
     }
-    const named = { view, committedMs: Number(decodeHead(view.head.head).committedWallMs), names, damaged };
+    const named = { view, committedMs: Number(decodeHead(view.head.head).committedWallMs), names, damaged, since };
     this.#views.set(partition, named);
     return named;
   }

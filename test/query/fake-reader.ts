@@ -14,6 +14,8 @@ export class FakeReader implements CheckpointReader {
   readonly partitions = new Map<number, { version: bigint; blobs: Map<string, Uint8Array> }>();
   committedMs = nowMs - 200;
   away = false;
+  /** Of the aggregator that commits. */
+  nonce = '';
   /** Blobs handed out, by name. */
   fetched: string[] = [];
   /** Runs before blobs are read: a place to commit in between. */
@@ -35,7 +37,7 @@ export class FakeReader implements CheckpointReader {
   #head(partition: number): StoredHead | undefined {
     const found = this.partitions.get(partition);
     if (!found) return undefined;
-    const commitId = `${partition}-${found.version}`;
+    const commitId = `${this.nonce}${partition}-${found.version}`;
     const head = CheckpointHead.encode({
       formatVersion: 1,
       version: found.version,

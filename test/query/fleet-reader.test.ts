@@ -122,3 +122,19 @@ test('the cache stays within its weight, the least lately used leave', () => {
   assert.equal(cache.get(1, 'a', 'other'), undefined);
   assert.ok(cache.weight <= 250);
 });
+
+test('a store that was set back is followed, though its version is lower than the last one seen', async () => {
+  const { port, reader, pass } = rig();
+  const older = new Map(port.partitions);
+  for (let value = 10n; value < 20n; value++) port.commit([host('a', value)]);
+  assert.equal(valueOf(await reader.load(everything), 'a'), 19);
+  port.partitions.clear();
+  for (const [partition, held] of older) port.partitions.set(partition, held);
+  pass(1000);
+  assert.equal(valueOf(await reader.load(everything), 'a'), 1);
+  // What another aggregator commits from there on has numbers that were seen before.
+  port.nonce = 'other';
+  port.commit([host('a', 30n)]);
+  pass(1000);
+  assert.equal(valueOf(await reader.load(everything), 'a'), 30);
+});
