@@ -130,6 +130,7 @@ export class World {
     if (!place) throw new Error('cgroup v2 is not mounted: mount -t cgroup2 none /sys/fs/cgroup');
     // A copy, so that a build during a long run does not change the program under test.
     cpSync(join(root, 'dist'), join(directory, 'dist'), { recursive: true });
+    cpSync(join(root, 'build/bpf'), join(directory, 'build/bpf'), { recursive: true });
     cpSync(join(root, 'package.json'), join(directory, 'package.json'));
     symlinkSync(join(root, 'node_modules'), join(directory, 'node_modules'));
     await this.buildServers();
@@ -236,7 +237,7 @@ export class World {
     return {
       node: process.execPath,
       services: join(this.directory, 'dist/services'),
-      objects: join(root, 'build/bpf'),
+      objects: join(this.directory, 'build/bpf'),
       stateDir: this.directory,
       foreignFiles: true,
       options,
