@@ -206,6 +206,20 @@ test('an agent without the lock reads and publishes, follows flips, and takes ov
   assert.deepEqual(sorted(joiner.totals()), sorted(truthOf(lineage)));
 });
 
+test('a lineage whose probe was unloaded is sealed and given away without a newer one', () => {
+  const rig = new Rig();
+  const lineage = rig.attach(calls);
+  const agent = new TestAgent(rig, eager);
+  count(lineage, 0, 3);
+  agent.run(1);
+  agent.receive({ kind: 'found', directories: [lineage.directory], ended: [lineage.directory] });
+  agent.run(1);
+  assert.equal(controlOf(lineage).state, 'sealed');
+  agent.durable(lineage, 1n);
+  agent.run(1);
+  assert.equal(agent.of('retire').length, 1);
+});
+
 test('an ended lineage is sealed, made durable, and its pins are given to the keeper to remove', () => {
   const rig = new Rig();
   const old = rig.attach(calls);
