@@ -38,28 +38,52 @@ const cases: readonly (readonly [path: string, text: string, expected: string | 
   ['services/shared/algebra/a.ts', `import { assert } from '../runtime/assert.ts';`, undefined],
   ['services/shared/contract/a.ts', `import { Batch } from './gen/muster/v1/batch.ts';`, undefined],
   ['services/shared/contract/a.ts', `import { x } from '../adapters/pino-log.ts';`, 'import: shared/contract imports'],
-  ['services/agent/batch/a.ts', `import { Batch } from '../../shared/contract/gen/muster/v1/batch.ts';`, 'import: no further'],
-  ['services/agent/batch/a.ts', `export type { Batch } from '../../shared/contract/gen/muster/v1/batch.ts';`, 'import: no further'],
+  [
+    'services/agent/batch/a.ts',
+    `import { Batch } from '../../shared/contract/gen/muster/v1/batch.ts';`,
+    'import: no further',
+  ],
+  [
+    'services/agent/batch/a.ts',
+    `export type { Batch } from '../../shared/contract/gen/muster/v1/batch.ts';`,
+    'import: no further',
+  ],
   ['services/agent/batch/a.ts', `import type { Rows } from '../kernel/rows.ts';`, undefined],
   ['services/agent/batch/a.ts', `import { type Rows } from '../kernel/rows.ts';`, undefined],
   ['services/agent/batch/a.ts', `import { rows } from '../kernel/rows.ts';`, 'import: import type'],
   ['services/agent/kernel/a.ts', `import type { Part } from '../batch/part.ts';`, 'import: never import a later stage'],
   ['services/agent/batch/a.ts', `import { agent } from '../agent.ts';`, 'import: puts the stages together'],
-  ['services/agent/batch/a.ts', `import type { Merge } from '../../aggregator/merge/merge.ts';`, 'import: never import each other'],
+  [
+    'services/agent/batch/a.ts',
+    `import type { Merge } from '../../aggregator/merge/merge.ts';`,
+    'import: never import each other',
+  ],
   ['services/cli/verbs/a.ts', `import { table } from '../output/table.ts';`, undefined],
   ['services/cli/output/a.ts', `import { top } from '../verbs/top.ts';`, 'import: never import a later stage'],
   ['services/cli/verbs/a.ts', `const m = await import('../../agent/main.ts');`, 'import: never import each other'],
   ['services/agent/batch/a.ts', `import { log } from '../../shared/adapters/pino-log.ts';`, 'import: asks for a port'],
   ['services/agent/agent.ts', `import { x } from './adapters/x.ts';`, 'import: asks for a port'],
-  ['services/agent/agent.ts', `import { rows } from './kernel/rows.ts';\nimport { part } from './batch/part.ts';`, undefined],
+  [
+    'services/agent/agent.ts',
+    `import { rows } from './kernel/rows.ts';\nimport { part } from './batch/part.ts';`,
+    undefined,
+  ],
   ['services/agent/agent.ts', `import { main } from './main.ts';`, 'import: nobody imports main'],
   ['services/agent/agent.ts', `import { fake } from '../../test/simulation/fake.ts';`, 'import: nobody imports test'],
   ['services/agent/agent.ts', `import { rows } from './kernel/rows';`, 'import: write the extension'],
   ['services/agent/agent.ts', `import { readFileSync } from 'node:fs';`, 'import: no I/O'],
   ['services/agent/agent.ts', `import { connect } from 'nats';`, 'import: belong to adapters'],
   ['services/agent/misc-stage/a.ts', `export const a = 1;`, 'place: no stage of agent'],
-  ['services/agent/adapters/x.ts', `import { connect } from 'nats';\nimport Redis from 'ioredis';`, 'import: one technology'],
-  ['services/agent/adapters/x.ts', `import { connect } from 'nats';\nimport { readFileSync } from 'node:fs';`, undefined],
+  [
+    'services/agent/adapters/x.ts',
+    `import { connect } from 'nats';\nimport Redis from 'ioredis';`,
+    'import: one technology',
+  ],
+  [
+    'services/agent/adapters/x.ts',
+    `import { connect } from 'nats';\nimport { readFileSync } from 'node:fs';`,
+    undefined,
+  ],
   ['services/agent/adapters/x.ts', `import { agent } from '../agent.ts';`, 'import: an adapter imports'],
   ['services/agent/main.ts', `import { x } from './adapters/x.ts';\nconsole.log(process.argv, Date.now());`, undefined],
   ['services/agent/agent.ts', `export const now = Date.now();`, 'pure: Date.now'],
@@ -75,7 +99,11 @@ const cases: readonly (readonly [path: string, text: string, expected: string | 
   ['services/agent/agent.ts', `export const a = process.env['A'];`, 'pure: main.ts reads'],
   ['services/agent/agent.ts', `console.log('a');`, 'pure: Log port'],
   ['services/agent/agent.ts', `export const a = globalThis.process;`, 'pure: globalThis.process'],
-  ['services/agent/agent.ts', `/* Date.now() */ export const process = 'console.log'; export const o = { fetch: 1 }.fetch;`, undefined],
+  [
+    'services/agent/agent.ts',
+    `/* Date.now() */ export const process = 'console.log'; export const o = { fetch: 1 }.fetch;`,
+    undefined,
+  ],
   ['services/agent/agent.ts', `export const lastSnapshot = 1;`, 'word: checkpoint'],
   ['services/agent/agent.ts', `export interface State { epoch: number }`, 'word: generation'],
   ['services/nothing.ts', `export const a = 1;`, 'place: no place'],
@@ -93,13 +121,19 @@ const cases: readonly (readonly [path: string, text: string, expected: string | 
 
 test('each rule fails on a source that breaks it, and on nothing else', () => {
   for (const [path, text, expected] of cases) {
-    const found = [...checkText({ path, text }), ...(path.startsWith('services/') && text.length < 400 ? checkService({ path, text }) : [])];
+    const found = [
+      ...checkText({ path, text }),
+      ...(path.startsWith('services/') && text.length < 400 ? checkService({ path, text }) : []),
+    ];
     const shown = found.map((v) => `${v.rule}: ${v.message}`);
     const name = `${path}: ${text.slice(0, 80)} → ${JSON.stringify(shown)}`;
     if (expected === undefined) assert.deepEqual(shown, [], name);
     else {
       const [rule, word] = expected.split(': ') as [string, string];
-      assert.ok(shown.some((s) => s.startsWith(`${rule}:`) && s.includes(word)), name);
+      assert.ok(
+        shown.some((s) => s.startsWith(`${rule}:`) && s.includes(word)),
+        name,
+      );
     }
   }
 });

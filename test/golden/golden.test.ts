@@ -15,7 +15,12 @@ const read = (folder: string, file: string): Uint8Array =>
 
 test('the samples of this wire version are kept, all of them', () => {
   const files = readdirSync(join(import.meta.dirname, `wire-v${wireVersion}`)).sort();
-  assert.deepEqual(files, Object.keys(samples).map((name) => `${name}.hex`).sort());
+  assert.deepEqual(
+    files,
+    Object.keys(samples)
+      .map((name) => `${name}.hex`)
+      .sort(),
+  );
 });
 
 for (const folder of folders) {
@@ -27,7 +32,11 @@ for (const folder of folders) {
       if (name.startsWith('batch-')) assert.equal(decodeBatch(bytes).lineage?.uuid.length, 16);
       if (folder !== `wire-v${wireVersion}` || !sample) return;
       assert.equal(Buffer.from(sample.bytes).toString('hex'), Buffer.from(bytes).toString('hex'), 'written the same');
-      assert.equal(Buffer.from(sample.again(bytes)).toString('hex'), Buffer.from(bytes).toString('hex'), 'read and written the same');
+      assert.equal(
+        Buffer.from(sample.again(bytes)).toString('hex'),
+        Buffer.from(bytes).toString('hex'),
+        'read and written the same',
+      );
     });
   }
 }

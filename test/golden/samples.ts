@@ -5,16 +5,28 @@
 import { emptyColumns, encodeColumns, decodeColumns } from '../../services/shared/contract/columns.ts';
 import { setBigInt } from '../../services/shared/algebra/limbs.ts';
 import { Batch, Durable, Resync, decodeBatch, encodeBatch } from '../../services/shared/contract/batch.ts';
-import { CheckpointHead, HostRecord, Quarantine, SeriesPage, WindowBlob } from '../../services/shared/contract/checkpoint.ts';
+import {
+  CheckpointHead,
+  HostRecord,
+  Quarantine,
+  SeriesPage,
+  WindowBlob,
+} from '../../services/shared/contract/checkpoint.ts';
 
 const uuid = Buffer.from('00112233445566778899aabbccddeeff', 'hex');
 const bootId = Buffer.from('ffeeddccbbaa99887766554433221100', 'hex');
 const most = (1n << 64n) - 1n;
 
 /** A message with the given fields and defaults for the rest. */
-const of = <T>(codec: { decode(b: Uint8Array): T }, fields: Partial<T>): T => ({ ...codec.decode(new Uint8Array()), ...fields });
+const of = <T>(codec: { decode(b: Uint8Array): T }, fields: Partial<T>): T => ({
+  ...codec.decode(new Uint8Array()),
+  ...fields,
+});
 
-function columns(rows: readonly (readonly [id: number, ...values: bigint[]])[], definitions: readonly (readonly [id: number, ...labels: string[]])[] = []): Buffer {
+function columns(
+  rows: readonly (readonly [id: number, ...values: bigint[]])[],
+  definitions: readonly (readonly [id: number, ...labels: string[]])[] = [],
+): Buffer {
   const valueCount = rows.length > 0 ? rows[0]!.length - 1 : 1;
   const c = emptyColumns(definitions.length > 0 ? definitions[0]!.length - 1 : 0, valueCount, rows.length);
   c.definitions = definitions.map(([id, ...labels]) => ({ id, labels }));
@@ -29,7 +41,14 @@ function columns(rows: readonly (readonly [id: number, ...values: bigint[]])[], 
 const delta = of(Batch, {
   wireVersion: 1,
   host: 'web-1.example.org',
-  lineage: { probe: 'syscalls', uuid, bootId, createdBoottimeNs: 123_456_789n, createdWallNs: 1_700_000_000_000_000_000n, schemaHash: 0x0123456789abcdefn },
+  lineage: {
+    probe: 'syscalls',
+    uuid,
+    bootId,
+    createdBoottimeNs: 123_456_789n,
+    createdWallNs: 1_700_000_000_000_000_000n,
+    schemaHash: 0x0123456789abcdefn,
+  },
   generation: 3n,
   part: 1,
   parts: 1,
@@ -37,8 +56,22 @@ const delta = of(Batch, {
   readBoottimeNs: 987_654_321_000n,
   readWallNs: 1_700_000_864_197_532_000n,
   intervalNs: 1_000_000_000n,
-  tables: [{ table: 'syscalls', ledger: { seen: 4_294_967_296n, failed: [1n, 0n, 0n, 0n] }, retiredSeen: 99n, columns: columns([[0, 1n], [1, 4_294_967_290n], [700, 5n]]) }],
-  programs: [{ program: 'on_sys_enter', skipped: 0n, runs: 12n, runTimeNs: 345n }, { program: 'on_tick', skipped: undefined, runs: 0n, runTimeNs: 0n }],
+  tables: [
+    {
+      table: 'syscalls',
+      ledger: { seen: 4_294_967_296n, failed: [1n, 0n, 0n, 0n] },
+      retiredSeen: 99n,
+      columns: columns([
+        [0, 1n],
+        [1, 4_294_967_290n],
+        [700, 5n],
+      ]),
+    },
+  ],
+  programs: [
+    { program: 'on_sys_enter', skipped: 0n, runs: 12n, runTimeNs: 345n },
+    { program: 'on_tick', skipped: undefined, runs: 0n, runTimeNs: 0n },
+  ],
 });
 
 /** Name of the file → bytes of today's code, and the way there and back. */
@@ -63,22 +96,63 @@ export const samples: Readonly<Record<string, Sample>> = {
     keyframe: true,
     part: 2,
     parts: 3,
-    tables: [{ ...delta.tables[0]!, columns: columns([[1, most], [2, 1n]], [[1, 'getppid', 'Ωmega'], [2, 'read', '']]) }],
+    tables: [
+      {
+        ...delta.tables[0]!,
+        columns: columns(
+          [
+            [1, most],
+            [2, 1n],
+          ],
+          [
+            [1, 'getppid', 'Ωmega'],
+            [2, 'read', ''],
+          ],
+        ),
+      },
+    ],
     schemaJson: '[{"name":"syscalls"}]',
   }),
   'batch-sealed': message({ ...delta, sealed: true, generation: 2n }),
   'batch-synthetic': message({ ...delta, synthetic: true, tables: [], programs: [] }),
   'batch-histogram': message({
     ...delta,
-    tables: [{ table: 'runqueue', ledger: { seen: 3n, failed: [0n, 0n, 0n, 0n] }, retiredSeen: 0n, columns: columns([[1, 2n, 12_000n], [9, 1n, 9_007_199_254_740_993n]]) }],
+    tables: [
+      {
+        table: 'runqueue',
+        ledger: { seen: 3n, failed: [0n, 0n, 0n, 0n] },
+        retiredSeen: 0n,
+        columns: columns([
+          [1, 2n, 12_000n],
+          [9, 1n, 9_007_199_254_740_993n],
+        ]),
+      },
+    ],
   }),
   resync: proto(Resync, { reason: 'row 17 of syscalls is unknown', lineageUuid: uuid }),
   durable: proto(Durable, { bootId, lineageUuid: uuid, generation: 7n }),
   'columns-empty': block(columns([])),
-  'columns-edges': block(columns([[0, 0n], [1, 127n], [2, 128n], [3, 0xffffffffn], [4, 0x100000000n], [5, 1n << 53n], [0xffffffff, most]])),
+  'columns-edges': block(
+    columns([
+      [0, 0n],
+      [1, 127n],
+      [2, 128n],
+      [3, 0xffffffffn],
+      [4, 0x100000000n],
+      [5, 1n << 53n],
+      [0xffffffff, most],
+    ]),
+  ),
   'checkpoint-head': proto(
     CheckpointHead,
-    of(CheckpointHead, { formatVersion: 1, version: 42n, commitId: 'c-42', streamIdentity: '2026-01-02T03:04:05Z', streamSequence: 4711n, committedWallMs: 1_700_000_000_123n }),
+    of(CheckpointHead, {
+      formatVersion: 1,
+      version: 42n,
+      commitId: 'c-42',
+      streamIdentity: '2026-01-02T03:04:05Z',
+      streamSequence: 4711n,
+      committedWallMs: 1_700_000_000_123n,
+    }),
   ),
   'checkpoint-host': proto(
     HostRecord,
@@ -103,7 +177,22 @@ export const samples: Readonly<Record<string, Sample>> = {
           foldedThrough: 2n,
           readBoottimeNs: 5n,
           state: 'live',
-          ledgers: [{ probe: 'syscalls', table: 'syscalls', seen: 10n, overflow: 1n, failed: [1n, 0n, 0n, 0n], lost: 2n, quarantined: 3n, current: true, generation: 3n, retiredSeen: 99n, sealed: false, readBoottimeNs: 5n }],
+          ledgers: [
+            {
+              probe: 'syscalls',
+              table: 'syscalls',
+              seen: 10n,
+              overflow: 1n,
+              failed: [1n, 0n, 0n, 0n],
+              lost: 2n,
+              quarantined: 3n,
+              current: true,
+              generation: 3n,
+              retiredSeen: 99n,
+              sealed: false,
+              readBoottimeNs: 5n,
+            },
+          ],
           programs: [{ program: 'on_sys_enter', skipped: 4n, runs: 5n, runTimeNs: 6n }],
           readWallNs: 7n,
           tableKeys: ['syscalls'],
@@ -111,23 +200,53 @@ export const samples: Readonly<Record<string, Sample>> = {
           historyBoottimeNs: 9n,
         },
       ],
-      folded: [{ probe: 'syscalls', table: 'syscalls', seen: 99n, overflow: 0n, failed: [0n, 0n, 0n, 0n], lost: 0n, quarantined: 0n, current: false, generation: 0n, retiredSeen: 0n, sealed: false, readBoottimeNs: 0n }],
+      folded: [
+        {
+          probe: 'syscalls',
+          table: 'syscalls',
+          seen: 99n,
+          overflow: 0n,
+          failed: [0n, 0n, 0n, 0n],
+          lost: 0n,
+          quarantined: 0n,
+          current: false,
+          generation: 0n,
+          retiredSeen: 0n,
+          sealed: false,
+          readBoottimeNs: 0n,
+        },
+      ],
       unknown: [{ startWallNs: 1n, endWallNs: 0n, reason: 'reboot', probe: 'syscalls' }],
       quarantinedBatches: 1n,
       clockSkewMs: -4n,
     }),
   ),
-  'checkpoint-series': proto(SeriesPage, of(SeriesPage, { first: 4096, labels: 2, values: ['read', 'bash', 'write', ''], count: 2 })),
+  'checkpoint-series': proto(
+    SeriesPage,
+    of(SeriesPage, { first: 4096, labels: 2, values: ['read', 'bash', 'write', ''], count: 2 }),
+  ),
   'checkpoint-window': proto(
     WindowBlob,
     of(WindowBlob, {
       startWallMs: 1_700_000_000_000n,
       lengthMs: 10_000n,
-      hosts: [{ host: 'web-1', columns: columns([[1, 5n]]), seen: 5n, skipped: 0n, fromWallMs: 1_699_999_999_000n, toWallMs: 1_700_000_009_000n }],
+      hosts: [
+        {
+          host: 'web-1',
+          columns: columns([[1, 5n]]),
+          seen: 5n,
+          skipped: 0n,
+          fromWallMs: 1_699_999_999_000n,
+          toWallMs: 1_700_000_009_000n,
+        },
+      ],
     }),
   ),
   'checkpoint-quarantine': proto(
     Quarantine,
-    of(Quarantine, { reasons: { 'wire/malformed': 2n }, recent: [{ subject: 'muster.v1.batch.1.a', reason: 'wire/malformed', receivedWallMs: 5n, sizeBytes: 9 }] }),
+    of(Quarantine, {
+      reasons: { 'wire/malformed': 2n },
+      recent: [{ subject: 'muster.v1.batch.1.a', reason: 'wire/malformed', receivedWallMs: 5n, sizeBytes: 9 }],
+    }),
   ),
 };

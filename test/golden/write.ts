@@ -9,7 +9,10 @@ mkdirSync(folder, { recursive: true });
 for (const [name, sample] of Object.entries(samples)) {
   const path = join(folder, `${name}.hex`);
   if (existsSync(path)) continue;
-  const lines = Buffer.from(sample.bytes).toString('hex').match(/.{1,96}/g) ?? [];
+  const lines =
+    Buffer.from(sample.bytes)
+      .toString('hex')
+      .match(/.{1,96}/g) ?? [];
   writeFileSync(path, `${lines.join('\n')}\n`);
   console.log(`kept wire-v${wireVersion}/${name}.hex (${sample.bytes.length} bytes)`);
 }

@@ -23,17 +23,24 @@ export async function plant(bug: PlantedBug | undefined): Promise<{ runSeed: typ
   const copy = mkdtempSync(join(tmpdir(), 'muster-planted-'));
   const remove = (): void => rmSync(copy, { recursive: true, force: true });
   try {
-    for (const folder of ['services', 'test/simulation']) cpSync(join(root, folder), join(copy, folder), { recursive: true });
+    for (const folder of ['services', 'test/simulation'])
+      cpSync(join(root, folder), join(copy, folder), { recursive: true });
     for (const file of ['package.json', 'tsconfig.json']) cpSync(join(root, file), join(copy, file));
     symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'));
     if (bug) {
       const path = join(copy, bug.file);
       const text = readFileSync(path, 'utf8');
       const found = text.split(bug.find).length - 1;
-      if (found !== 1) throw new Error(`planted bug "${bug.name}": its text occurs ${found} times in ${bug.file}; write it anew`);
-      writeFileSync(path, text.replace(bug.find, () => bug.replace));
+      if (found !== 1)
+        throw new Error(`planted bug "${bug.name}": its text occurs ${found} times in ${bug.file}; write it anew`);
+      writeFileSync(
+        path,
+        text.replace(bug.find, () => bug.replace),
+      );
     }
-    const module = (await import(pathToFileURL(join(copy, 'test/simulation/run.ts')).href)) as { runSeed: typeof runSeed };
+    const module = (await import(pathToFileURL(join(copy, 'test/simulation/run.ts')).href)) as {
+      runSeed: typeof runSeed;
+    };
     return { runSeed: module.runSeed, remove };
   } catch (error) {
     remove();

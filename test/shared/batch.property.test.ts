@@ -9,7 +9,8 @@ import { createRandom } from '../simulation/random.ts';
 
 const plain = { noNullPrototype: true } as const;
 const u64 = fc.bigInt({ min: 0n, max: (1n << 64n) - 1n });
-const bytes = (length: number): Arbitrary<Buffer> => fc.uint8Array({ minLength: length, maxLength: length }).map((b) => Buffer.from(b));
+const bytes = (length: number): Arbitrary<Buffer> =>
+  fc.uint8Array({ minLength: length, maxLength: length }).map((b) => Buffer.from(b));
 const name = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 12 });
 
 const batch = fc.record(
@@ -43,7 +44,10 @@ const batch = fc.record(
       ),
       { maxLength: 3 },
     ),
-    programs: fc.array(fc.record({ program: name, skipped: fc.option(u64, { nil: undefined }), runs: u64, runTimeNs: u64 }, plain), { maxLength: 3 }),
+    programs: fc.array(
+      fc.record({ program: name, skipped: fc.option(u64, { nil: undefined }), runs: u64, runTimeNs: u64 }, plain),
+      { maxLength: 3 },
+    ),
     schemaJson: fc.string(),
     checksum: fc.constant(0),
     synthetic: fc.boolean(),
@@ -97,7 +101,8 @@ test('one flipped bit anywhere is caught', () => {
 
 test('every proper prefix is refused', () => {
   const encoded = encodeBatch(fc.sample(batch, { numRuns: 1, seed: 3 })[0] as Batch);
-  for (let n = 0; n < encoded.length; n++) assert.equal(outcome(encoded.subarray(0, n)), 'wire/malformed', `prefix of ${n}`);
+  for (let n = 0; n < encoded.length; n++)
+    assert.equal(outcome(encoded.subarray(0, n)), 'wire/malformed', `prefix of ${n}`);
 });
 
 /** A body as it is, under a checksum that fits. */
@@ -128,7 +133,8 @@ test('50,000 damaged bodies under a fitting checksum are decoded or refused, nev
 test('what no agent writes is refused by name', () => {
   const good = fc.sample(batch, { numRuns: 1, seed: 4 })[0] as Batch;
   const lineage = good.lineage!;
-  const encode = (change: Partial<Batch>): Uint8Array => signed(Batch.encode({ ...good, checksum: 0, ...change }).finish());
+  const encode = (change: Partial<Batch>): Uint8Array =>
+    signed(Batch.encode({ ...good, checksum: 0, ...change }).finish());
   const cases: [string, Partial<Batch>, string][] = [
     ['as it is', {}, 'decoded'],
     ['a newer wire version', { wireVersion: wireVersion + 1 }, 'wire/version'],

@@ -5,7 +5,10 @@ import fc from 'fast-check';
 import { MusterError } from '../../services/shared/runtime/errors.ts';
 import { formatBlobName, parseBlobName, type BlobName } from '../../services/shared/contract/checkpoint.ts';
 
-const host = fc.oneof(fc.string({ unit: 'grapheme', minLength: 1 }), fc.constantFrom('a/b', '%2F', 'web-1.example.org', '..', ' ', '{}'));
+const host = fc.oneof(
+  fc.string({ unit: 'grapheme', minLength: 1 }),
+  fc.constantFrom('a/b', '%2F', 'web-1.example.org', '..', ' ', '{}'),
+);
 const table = fc.stringMatching(/^[a-z][a-z0-9_]{0,12}(~[0-9a-f]{16})?$/);
 const lineage = fc.stringMatching(/^[0-9a-f]{32}$/);
 const page = fc.nat(5000);
@@ -14,8 +17,27 @@ const blobName = fc.oneof(
   fc.record({ kind: fc.constant('host' as const), host }, plain),
   fc.record({ kind: fc.constant('series' as const), host, table, page }, plain),
   fc.record({ kind: fc.constant('base' as const), host, table }, plain),
-  fc.record({ kind: fc.constant('last' as const), host, lineage, generation: fc.bigInt({ min: 1n, max: 1n << 56n }), table, page }, plain),
-  fc.record({ kind: fc.constant('window' as const), tier: fc.constantFrom('10s', '1m', '1h'), startMs: fc.nat(2 ** 42), table, part: fc.nat(3) }, plain),
+  fc.record(
+    {
+      kind: fc.constant('last' as const),
+      host,
+      lineage,
+      generation: fc.bigInt({ min: 1n, max: 1n << 56n }),
+      table,
+      page,
+    },
+    plain,
+  ),
+  fc.record(
+    {
+      kind: fc.constant('window' as const),
+      tier: fc.constantFrom('10s', '1m', '1h'),
+      startMs: fc.nat(2 ** 42),
+      table,
+      part: fc.nat(3),
+    },
+    plain,
+  ),
   fc.constant({ kind: 'quarantine' as const }),
 );
 
@@ -38,7 +60,12 @@ test('two blobs never share a name', () => {
 test('a name that no version writes is store/corrupt, never a foreign error', () => {
   const names = fc.oneof(
     fc.string(),
-    fc.array(fc.constantFrom('host', 'series', 'base', 'last', 'window', 'quarantine', '%', '', 'a', '1', '-1', '1.5', 'x'), { maxLength: 6 }).map((s) => s.join('/')),
+    fc
+      .array(
+        fc.constantFrom('host', 'series', 'base', 'last', 'window', 'quarantine', '%', '', 'a', '1', '-1', '1.5', 'x'),
+        { maxLength: 6 },
+      )
+      .map((s) => s.join('/')),
   );
   fc.assert(
     fc.property(names, (name) => {

@@ -32,7 +32,8 @@ test('the reference sanity buffer, at lengths around every branch', () => {
     [101, 0, 0x1f1aa412],
     [101, prime, 0x498ec8e2],
   ];
-  for (const [length, seed, hash] of known) assert.equal(xxh32(buffer.subarray(0, length), seed), hash, `${length} bytes`);
+  for (const [length, seed, hash] of known)
+    assert.equal(xxh32(buffer.subarray(0, length), seed), hash, `${length} bytes`);
 });
 
 test('a view into a larger buffer hashes like its copy', () => {

@@ -2,7 +2,14 @@
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { controlWords, decodeControl, encodeControl, retiredWords, slotStates, tablesMax } from '../../services/shared/contract/control.ts';
+import {
+  controlWords,
+  decodeControl,
+  encodeControl,
+  retiredWords,
+  slotStates,
+  tablesMax,
+} from '../../services/shared/contract/control.ts';
 
 test('a control word survives', () => {
   const control = fc.record(
@@ -30,7 +37,8 @@ test('any word decodes to what encodes to it, or to nothing', () => {
       if (c) assert.equal(encodeControl(c), word);
     }),
   );
-  for (const word of [0n, 1n, 0xffn, (1n << 8n) | (4n << 1n), (1n << 8n) | (0x7fn << 1n)]) assert.equal(decodeControl(word), undefined, String(word));
+  for (const word of [0n, 1n, 0xffn, (1n << 8n) | (4n << 1n), (1n << 8n) | (0x7fn << 1n)])
+    assert.equal(decodeControl(word), undefined, String(word));
 });
 
 test('a fresh lineage counts in slot 0, generation 1', () => {

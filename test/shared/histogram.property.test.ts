@@ -2,7 +2,13 @@
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { bucketCount, bucketLower, bucketOf, bucketUpper, bucketsPerOctave } from '../../services/shared/algebra/histogram.ts';
+import {
+  bucketCount,
+  bucketLower,
+  bucketOf,
+  bucketUpper,
+  bucketsPerOctave,
+} from '../../services/shared/algebra/histogram.ts';
 
 const top = 1n << 64n;
 
@@ -27,7 +33,10 @@ test('buckets tile all 64-bit values without gap or overlap', () => {
 });
 
 test('any value: in its bucket, monotonic, midpoint within 6.25 %', () => {
-  const value = fc.oneof(fc.bigInt({ min: 0n, max: top - 1n }), fc.nat(63).chain((e) => fc.bigInt({ min: 1n << BigInt(e), max: (2n << BigInt(e)) - 1n })));
+  const value = fc.oneof(
+    fc.bigInt({ min: 0n, max: top - 1n }),
+    fc.nat(63).chain((e) => fc.bigInt({ min: 1n << BigInt(e), max: (2n << BigInt(e)) - 1n })),
+  );
   fc.assert(
     fc.property(value, value, (v, w) => {
       const b = bucketOf(v);

@@ -5,8 +5,23 @@ import fc from 'fast-check';
 import { addInto, compare, joinMax, setBigInt, toBigInt, toNumber } from '../../services/shared/algebra/limbs.ts';
 
 const top = 1n << 64n;
-const edges = [0n, 1n, 0xffffffffn, 0x100000000n, 0x1ffffffffn, (1n << 53n) - 1n, 1n << 53n, (1n << 63n) - 1n, 1n << 63n, top - 1n];
-const u64 = fc.oneof(fc.constantFrom(...edges), fc.bigInt({ min: 0n, max: top - 1n }), fc.bigInt({ min: 0n, max: 1n << 34n }));
+const edges = [
+  0n,
+  1n,
+  0xffffffffn,
+  0x100000000n,
+  0x1ffffffffn,
+  (1n << 53n) - 1n,
+  1n << 53n,
+  (1n << 63n) - 1n,
+  1n << 63n,
+  top - 1n,
+];
+const u64 = fc.oneof(
+  fc.constantFrom(...edges),
+  fc.bigInt({ min: 0n, max: top - 1n }),
+  fc.bigInt({ min: 0n, max: 1n << 34n }),
+);
 const of = (...values: bigint[]): Uint32Array => {
   const a = new Uint32Array(values.length * 2);
   values.forEach((v, i) => setBigInt(a, i * 2, v));
@@ -15,7 +30,9 @@ const of = (...values: bigint[]): Uint32Array => {
 
 test('values survive', () => {
   fc.assert(fc.property(u64, (v) => assert.equal(toBigInt(of(v), 0), v)));
-  fc.assert(fc.property(u64, (v) => assert.equal(toNumber(of(v), 0), Number(v >> 32n) * 2 ** 32 + Number(v & 0xffffffffn))));
+  fc.assert(
+    fc.property(u64, (v) => assert.equal(toNumber(of(v), 0), Number(v >> 32n) * 2 ** 32 + Number(v & 0xffffffffn))),
+  );
 });
 
 test('the layout is a little-endian u64', () => {
@@ -66,13 +83,18 @@ test('the join is the maximum, and its sum counts each unit once', () => {
 
 test('the join is idempotent, commutative and associative', () => {
   fc.assert(
-    fc.property(fc.array(u64, { maxLength: 8 }), fc.array(u64, { maxLength: 8 }), fc.array(u64, { maxLength: 8 }), (x, y, z) => {
-      const whole = joinAll([...x, ...y, ...z]);
-      assert.deepEqual({ ...joinAll([...x, ...x, ...y, ...z]), rises: 0 }, { ...whole, rises: 0 }, 'idempotent');
-      assert.deepEqual({ ...joinAll([...z, ...x, ...y]), rises: 0 }, { ...whole, rises: 0 }, 'commutative');
-      const right = joinAll([...y, ...z]);
-      assert.deepEqual({ ...joinAll([...x, right.last]), rises: 0 }, { ...whole, rises: 0 }, 'associative');
-    }),
+    fc.property(
+      fc.array(u64, { maxLength: 8 }),
+      fc.array(u64, { maxLength: 8 }),
+      fc.array(u64, { maxLength: 8 }),
+      (x, y, z) => {
+        const whole = joinAll([...x, ...y, ...z]);
+        assert.deepEqual({ ...joinAll([...x, ...x, ...y, ...z]), rises: 0 }, { ...whole, rises: 0 }, 'idempotent');
+        assert.deepEqual({ ...joinAll([...z, ...x, ...y]), rises: 0 }, { ...whole, rises: 0 }, 'commutative');
+        const right = joinAll([...y, ...z]);
+        assert.deepEqual({ ...joinAll([...x, right.last]), rises: 0 }, { ...whole, rises: 0 }, 'associative');
+      },
+    ),
     { numRuns: 500 },
   );
 });

@@ -1,7 +1,14 @@
 /** What a pinned directory says of itself: parsed whole, or refused with the field's name. */
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
-import { callerLabels, parseLineageMeta, parseTables, schemaHash, type LineageMeta, type TableSchema } from '../../services/shared/contract/lineage.ts';
+import {
+  callerLabels,
+  parseLineageMeta,
+  parseTables,
+  schemaHash,
+  type LineageMeta,
+  type TableSchema,
+} from '../../services/shared/contract/lineage.ts';
 
 const table: TableSchema = {
   name: 'runqueue',
@@ -51,14 +58,29 @@ test('a damaged meta text is refused, and the field named', () => {
     ['offset', { tables: [{ ...table, labels: [{ ...table.labels[0], offset: -1 }] }] }],
   ];
   for (const [field, change] of bad) {
-    assert.throws(() => parseLineageMeta(JSON.stringify({ ...meta, ...change })), (error: Error) => error.message.includes(field), field);
+    assert.throws(
+      () => parseLineageMeta(JSON.stringify({ ...meta, ...change })),
+      (error: Error) => error.message.includes(field),
+      field,
+    );
   }
   for (const text of ['', '{', 'null', '[]', '\0\0\0']) assert.throws(() => parseLineageMeta(text), text);
 });
 
 test('the schema hash tells apart what cannot be merged, and nothing else', () => {
   const hash = schemaHash([table]);
-  assert.equal(schemaHash([{ ...table, rows: 9999, hints: 2, help: 'other words', labels: table.labels.map((l) => ({ ...l, offset: l.offset + 8 })) }]), hash);
+  assert.equal(
+    schemaHash([
+      {
+        ...table,
+        rows: 9999,
+        hints: 2,
+        help: 'other words',
+        labels: table.labels.map((l) => ({ ...l, offset: l.offset + 8 })),
+      },
+    ]),
+    hash,
+  );
   const others = [
     { ...table, name: 'other' },
     { ...table, kind: 'counter' as const },
@@ -75,5 +97,8 @@ test('the schema hash tells apart what cannot be merged, and nothing else', () =
 });
 
 test('callers do not see the bucket as a label', () => {
-  assert.deepEqual(callerLabels(table).map((l) => l.name), ['comm']);
+  assert.deepEqual(
+    callerLabels(table).map((l) => l.name),
+    ['comm'],
+  );
 });

@@ -24,7 +24,8 @@ test('a host name survives its subject, whatever its bytes', () => {
     fc.property(host, (h) => {
       assert.equal(decodeHost(encodeHost(h)), h);
       assert.deepEqual(parseBatchSubject(batchSubject(h)), { partition: partitionOf(h), host: h });
-      for (const subject of [batchSubject(h), resyncSubject(h), durableSubject(h)]) assert.match(subject, /^[A-Za-z0-9_=.-]+$/);
+      for (const subject of [batchSubject(h), resyncSubject(h), durableSubject(h)])
+        assert.match(subject, /^[A-Za-z0-9_=.-]+$/);
       assert.equal(batchSubject(h).split('.').length, 5, 'the host is one token');
     }),
     { numRuns: 1000 },
@@ -32,7 +33,10 @@ test('a host name survives its subject, whatever its bytes', () => {
 });
 
 test('a token decodes only when encodeHost writes it', () => {
-  const token = fc.oneof(fc.string({ unit: fc.constantFrom('a', '=', '2', 'E', 'e', 'F', '.', '-', 'Z', '%') }), fc.string());
+  const token = fc.oneof(
+    fc.string({ unit: fc.constantFrom('a', '=', '2', 'E', 'e', 'F', '.', '-', 'Z', '%') }),
+    fc.string(),
+  );
   fc.assert(
     fc.property(token, (t) => {
       const h = decodeHost(t);
@@ -46,13 +50,20 @@ test('a token decodes only when encodeHost writes it', () => {
 test('a subject with another partition, or no batch subject, is refused', () => {
   const good = batchSubject('web-1');
   const other = (partitionOf('web-1') + 1) % partitionCount;
-  for (const s of [`muster.v1.batch.${other}.web-1`, `${good}.more`, good.replace('v1', 'v2'), '', 'muster.v1.batch..web-1', good.replace('batch', 'resync')]) {
+  for (const s of [
+    `muster.v1.batch.${other}.web-1`,
+    `${good}.more`,
+    good.replace('v1', 'v2'),
+    '',
+    'muster.v1.batch..web-1',
+    good.replace('batch', 'resync'),
+  ]) {
     assert.equal(parseBatchSubject(s), undefined, s);
   }
 });
 
 test('partitions of known hosts never change', () => {
-  const golden: Record<string, number> = { 'web-1': 41, 'web-2': 41, 'db.example.org': 18, 'Ωmega': 9, localhost: 43 };
+  const golden: Record<string, number> = { 'web-1': 41, 'web-2': 41, 'db.example.org': 18, Ωmega: 9, localhost: 43 };
   for (const [h, partition] of Object.entries(golden)) assert.equal(partitionOf(h), partition, h);
 });
 

@@ -122,7 +122,13 @@ export class AgentProcess {
         const { directory } = effect;
         const lineage = this.host.lineages.get(directory);
         const us = Math.max(0, (lineage?.busyUntilUs ?? 0) - world.queue.nowUs) + world.random.between(5_000, 95_000);
-        world.queue.after(us, () => this.receive(world.random.chance(0.02) ? { kind: 'grace-failed', directory, reason: 'EPERM' } : { kind: 'grace-passed', directory }));
+        world.queue.after(us, () =>
+          this.receive(
+            world.random.chance(0.02)
+              ? { kind: 'grace-failed', directory, reason: 'EPERM' }
+              : { kind: 'grace-passed', directory },
+          ),
+        );
         return;
       }
       case 'retire': {
@@ -136,11 +142,14 @@ export class AgentProcess {
         return;
       }
       case 'alarm':
-        world.alarm(`${this.startId}: ${effect.table} generation ${effect.generation}: seen ${effect.seen}, rows ${effect.sum}`);
+        world.alarm(
+          `${this.startId}: ${effect.table} generation ${effect.generation}: seen ${effect.seen}, rows ${effect.sum}`,
+        );
         return;
       case 'log':
         // The agent's errors are broken equations and pins that nobody may have touched: none is due to a fault here.
-        if (effect.level === 'error') world.alarm(`${this.startId}: ${effect.message} ${JSON.stringify(effect.fields)}`);
+        if (effect.level === 'error')
+          world.alarm(`${this.startId}: ${effect.message} ${JSON.stringify(effect.fields)}`);
         else world.tracing?.(`${this.startId} ${effect.level}: ${effect.message} ${JSON.stringify(effect.fields)}`);
         return;
       case 'stopped':

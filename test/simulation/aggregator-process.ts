@@ -35,7 +35,8 @@ export class AggregatorProcess {
     private readonly world: World,
     readonly name: string,
   ) {
-    for (const partition of world.partitions) world.queue.after(world.random.between(1_000, 50_000), () => this.load(partition));
+    for (const partition of world.partitions)
+      world.queue.after(world.random.between(1_000, 50_000), () => this.load(partition));
     world.queue.after(commitEveryUs, () => this.tick());
   }
 
@@ -52,7 +53,9 @@ export class AggregatorProcess {
     }
     const checkpoint = world.store.load(partition, isWanted);
     const { identity } = world.stream;
-    world.trace(`${this.name} loads ${partition}: version ${checkpoint?.head.version ?? 'none'}${checkpoint?.fellBack ? ', fell back' : ''}${checkpoint?.damaged.length ? `, damaged ${checkpoint.damaged.join(' ')}` : ''}`);
+    world.trace(
+      `${this.name} loads ${partition}: version ${checkpoint?.head.version ?? 'none'}${checkpoint?.fellBack ? ', fell back' : ''}${checkpoint?.damaged.length ? `, damaged ${checkpoint.damaged.join(' ')}` : ''}`,
+    );
     this.running.set(partition, { core: createPartition({ partition, nonce: `${this.name}-${partition}` }), identity });
     this.receive(partition, { kind: 'loaded', checkpoint, streamIdentity: identity, nowMs: world.aggregatorMs });
     if (world.random.chance(0.7)) world.stream.giveBack(partition);
@@ -105,7 +108,8 @@ export class AggregatorProcess {
     const { world } = this;
     switch (effect.kind) {
       case 'ack':
-        if (!world.busDown) for (const sequence of effect.sequences) world.stream.ack(running.identity, partition, Number(sequence));
+        if (!world.busDown)
+          for (const sequence of effect.sequences) world.stream.ack(running.identity, partition, Number(sequence));
         return;
       case 'commit':
         this.commit(partition, effect.request);
@@ -168,7 +172,8 @@ export class AggregatorProcess {
         const found = head && { version: head.version, commitId: head.commitId };
         world.trace(`${this.name} resolves ${request.next.version} of ${partition}: found ${head?.version ?? 'none'}`);
         if (head?.commitId === request.next.commitId) answer({ kind: 'committed', nowMs: world.aggregatorMs });
-        else if (found?.version === request.expected?.version && found?.commitId === request.expected?.commitId) failed();
+        else if (found?.version === request.expected?.version && found?.commitId === request.expected?.commitId)
+          failed();
         else answer({ kind: 'conflict', found, nowMs: world.aggregatorMs });
       });
     });
@@ -198,4 +203,5 @@ export class AggregatorProcess {
   }
 }
 
-const text = (fields: object): string => JSON.stringify(fields, (_, v: unknown) => (typeof v === 'bigint' ? `${v}` : v));
+const text = (fields: object): string =>
+  JSON.stringify(fields, (_, v: unknown) => (typeof v === 'bigint' ? `${v}` : v));

@@ -38,10 +38,28 @@ export interface Answer {
 const none = { startTime: undefined, endTime: undefined, orderBy: '', pageSize: 1000, pageToken: '' };
 
 /** Lifetime totals of one metric, of one host or of all. */
-export function askTotals(fleet: Fleet, metric: string, host: string | undefined, labels: readonly string[], nowMs: number): Answer {
+export function askTotals(
+  fleet: Fleet,
+  metric: string,
+  host: string | undefined,
+  labels: readonly string[],
+  nowMs: number,
+): Answer {
   const query = new Query();
-  const request = { ...none, metric, selector: host === undefined ? '' : `host=${JSON.stringify(host)}`, groupBy: [...labels], range: 'all' };
+  const request = {
+    ...none,
+    metric,
+    selector: host === undefined ? '' : `host=${JSON.stringify(host)}`,
+    groupBy: [...labels],
+    range: 'all',
+  };
   const response = finish(query.answer('Query', request, fleet, nowMs));
   const rows = new Map(response.rows.map((r) => [seriesOf(labels.map((l) => r.labels[l] ?? '')), BigInt(r.value)]));
-  return { rows, total: BigInt(response.total), exact: response.coverage?.exact ?? false, lost: BigInt(response.coverage?.ledger?.lost ?? 0), response };
+  return {
+    rows,
+    total: BigInt(response.total),
+    exact: response.coverage?.exact ?? false,
+    lost: BigInt(response.coverage?.ledger?.lost ?? 0),
+    response,
+  };
 }

@@ -48,7 +48,13 @@ export class SimStream {
     if (this.size >= this.messagesMax) return 'full';
     this.seen.set(id, nowUs);
     const sequence = ++this.last;
-    this.messages(Number(subject.split('.')[3])).set(sequence, { sequence, subject, payload, storedUs: nowUs, deliveredUs: undefined });
+    this.messages(Number(subject.split('.')[3])).set(sequence, {
+      sequence,
+      subject,
+      payload,
+      storedUs: nowUs,
+      deliveredUs: undefined,
+    });
     this.stored++;
     return 'stored';
   }
@@ -100,6 +106,7 @@ export class SimStream {
   }
 
   drop(message: StoredMessage): void {
-    for (const messages of this.byPartition.values()) if (messages.get(message.sequence) === message) messages.delete(message.sequence);
+    for (const messages of this.byPartition.values())
+      if (messages.get(message.sequence) === message) messages.delete(message.sequence);
   }
 }

@@ -89,7 +89,16 @@ function histogramModel(rows: number): ProbeModel {
       { name: 'bucket', meaning: 'bucket', offset: 16, size: 8 },
     ],
   };
-  const wakes: TableSchema = { ...waits, name: 'wakes', kind: 'counter', unit: 'wakes', help: 'wake-ups', keyWords: 2, valueCount: 1, labels: [waits.labels[0]!] };
+  const wakes: TableSchema = {
+    ...waits,
+    name: 'wakes',
+    kind: 'counter',
+    unit: 'wakes',
+    help: 'wake-ups',
+    keyWords: 2,
+    valueCount: 1,
+    labels: [waits.labels[0]!],
+  };
   const buckets = [3, 9, 40, 200];
   const both = comms.flatMap((comm) => buckets.map((bucket) => ({ comm, bucket })));
   return {

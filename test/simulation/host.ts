@@ -43,7 +43,10 @@ export class SimHost {
   /** Virtual time 0 is some day in 2026. */
   now(): Instant {
     const us = this.queue.nowUs;
-    return { boottimeNs: BigInt(us - this.bootedAtUs) * 1000n, wallNs: BigInt(us + this.wallOffsetUs) * 1000n + wallBaseNs };
+    return {
+      boottimeNs: BigInt(us - this.bootedAtUs) * 1000n,
+      wallNs: BigInt(us + this.wallOffsetUs) * 1000n + wallBaseNs,
+    };
   }
 
   private boot(): void {

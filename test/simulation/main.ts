@@ -52,7 +52,9 @@ function progress(done: number): void {
   if (!bar) return;
   const width = 30;
   const full = Math.round((done / count) * width);
-  process.stderr.write(`\r[${'#'.repeat(full)}${'.'.repeat(width - full)}] ${done}/${count} seeds, ${Math.round((done / elapsed()) * 60)} a minute `);
+  process.stderr.write(
+    `\r[${'#'.repeat(full)}${'.'.repeat(width - full)}] ${done}/${count} seeds, ${Math.round((done / elapsed()) * 60)} a minute `,
+  );
 }
 
 function report(result: RunResult): void {
@@ -65,7 +67,11 @@ function report(result: RunResult): void {
   for (const f of plan.faults) console.log(`  ${(f.atUs / 1e6).toFixed(3)} s  ${f.kind}`);
   const lines: string[] = [];
   const again = runPlan(plan, (line) => lines.push(line));
-  const about = lines.filter((l) => / (?:FAULT|ALARM|peace)|(?:starts|ends|dies|loads|wakes|goes on|retires|resolves|late commit|rolls back|flipped)/.test(l));
+  const about = lines.filter((l) =>
+    / (?:FAULT|ALARM|peace)|(?:starts|ends|dies|loads|wakes|goes on|retires|resolves|late commit|rolls back|flipped)/.test(
+      l,
+    ),
+  );
   console.log(`what happened then:\n${about.map((l) => `  ${l}`).join('\n')}`);
   for (const what of again.wrong.slice(0, 12)) console.log(`  ${what}`);
   console.log(`again, with everything: npm run simulate -- --seed ${seed} --trace`);
@@ -86,7 +92,9 @@ for (let seed = first; seed < first + BigInt(count); seed++) {
   }
 }
 if (bar) process.stderr.write('\n');
-console.log(`${done} seeds from ${first} in ${elapsed().toFixed(1)} s: ${Math.round((done / elapsed()) * 60)} a minute, ${Math.round(batches / done)} batches and ${(faults / done).toFixed(1)} faults each`);
+console.log(
+  `${done} seeds from ${first} in ${elapsed().toFixed(1)} s: ${Math.round((done / elapsed()) * 60)} a minute, ${Math.round(batches / done)} batches and ${(faults / done).toFixed(1)} faults each`,
+);
 const missing = [...inflicted].filter(([, n]) => n === 0).map(([kind]) => kind);
 for (const [kind, n] of inflicted) console.log(`  ${String(n).padStart(7)}  ${kind}`);
 if (missing.length > 0 && done >= 500) console.log(`never inflicted: ${missing.join(', ')}`);

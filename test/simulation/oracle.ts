@@ -46,7 +46,8 @@ export interface History {
 export function checkSettled(world: World, history: History): string[] {
   const wrong: string[] = [];
   const readings = new Map<string, HostReading>();
-  for (const partition of world.partitions) for (const [host, r] of readPartition(world.store, partition)) readings.set(host, r);
+  for (const partition of world.partitions)
+    for (const [host, r] of readPartition(world.store, partition)) readings.set(host, r);
   const fleet = readFleet(world.store);
   for (const { host } of world.machines) {
     const reading = readings.get(host.name);
@@ -64,14 +65,30 @@ export function checkSettled(world: World, history: History): string[] {
 }
 
 const tablesOf = (host: SimHost): Set<string> =>
-  new Set([...host.lineages.values(), ...host.past.map((p) => p.lineage)].flatMap((l) => l.model.tables.map((t) => t.name)));
+  new Set(
+    [...host.lineages.values(), ...host.past.map((p) => p.lineage)].flatMap((l) => l.model.tables.map((t) => t.name)),
+  );
 
-function checkTable(host: SimHost, table: string, reading: HostReading, history: History, wrong: (what: string) => void): void {
-  const whole = [...host.lineages.values(), ...host.past.filter((p) => p.loss === undefined && !history.storeFaults).map((p) => p.lineage)];
+function checkTable(
+  host: SimHost,
+  table: string,
+  reading: HostReading,
+  history: History,
+  wrong: (what: string) => void,
+): void {
+  const whole = [
+    ...host.lineages.values(),
+    ...host.past.filter((p) => p.loss === undefined && !history.storeFaults).map((p) => p.lineage),
+  ];
   const partial = host.past.filter((p) => p.loss !== undefined || history.storeFaults).map((p) => p.lineage);
   const least = truthOf(whole, table);
   const most = truthOf([...whole, ...partial], table);
-  const found: TableReading = reading.tables.get(table) ?? { totals: new Map(), windows: new Map(), lost: 0n, quarantined: 0n };
+  const found: TableReading = reading.tables.get(table) ?? {
+    totals: new Map(),
+    windows: new Map(),
+    lost: 0n,
+    quarantined: 0n,
+  };
   const { lost } = found;
   if (lost > 0n && partial.length === 0 && !history.storeFaults) wrong(`lost ${lost} though the store never went back`);
   if (found.quarantined > 0n) wrong(`quarantined ${found.quarantined} though no two lineages counted the same`);
@@ -85,25 +102,37 @@ function checkTable(host: SimHost, table: string, reading: HostReading, history:
     // Increments whose labels are lost with a damaged checkpoint are nobody's.
     const windows = found.windows.get(name) ?? 0n;
     // Windows outlive totals that a store has lost, but hold only what happened; after damage the host says they may not.
-    if (!history.damaged && windows > (history.storeFaults ? high : answer)) wrong(`${shown}: windows hold ${windows} of ${history.storeFaults ? high : answer}`);
+    if (!history.damaged && windows > (history.storeFaults ? high : answer))
+      wrong(`${shown}: windows hold ${windows} of ${history.storeFaults ? high : answer}`);
   }
   const answered = sum(found.totals.values()) + lost;
   const low = sum(least.values());
   const high = sum(most.values());
-  if (answered < low) wrong(`total ${answered} (${lost} lost) of ${low}: ${low - answered} events are missing and nobody says so`);
+  if (answered < low)
+    wrong(`total ${answered} (${lost} lost) of ${low}: ${low - answered} events are missing and nobody says so`);
   if (answered > high) wrong(`total ${answered} (${lost} lost) of ${high}: ${answered - high} too many`);
   const probe = [...host.lineages.values()].find((l) => l.model.tables.some((t) => t.name === table))?.model.probe;
   const unknown = reading.record.unknown.filter((u) => u.probe === probe);
   // A store that never heard of an ended lineage knows nothing from before it first heard of the host, and claims nothing.
-  const heardOf = partial.some((p) => p.model.probe === probe && reading.record.lineages.some((l) => l.uuid.toString('hex') === p.uuid));
-  if (answered < high && unknown.length === 0 && heardOf) wrong(`${high - answered} events of ended lineages are missing and no time is unknown`);
+  const heardOf = partial.some(
+    (p) => p.model.probe === probe && reading.record.lineages.some((l) => l.uuid.toString('hex') === p.uuid),
+  );
+  if (answered < high && unknown.length === 0 && heardOf)
+    wrong(`${high - answered} events of ended lineages are missing and no time is unknown`);
   if (unknown.length === 0 && !history.datesFaults && sum(found.windows.values()) !== sum(found.totals.values())) {
     wrong(`windows hold ${sum(found.windows.values())} of ${sum(found.totals.values())} though nothing is unknown`);
   }
 }
 
 /** The query service says the same, and calls nothing exact that is not. */
-function checkAnswer(world: World, fleet: Fleet, host: SimHost, table: string, reading: HostReading, wrong: (what: string) => void): void {
+function checkAnswer(
+  world: World,
+  fleet: Fleet,
+  host: SimHost,
+  table: string,
+  reading: HostReading,
+  wrong: (what: string) => void,
+): void {
   const schema = [...host.lineages.values()].flatMap((l) => l.model.tables).find((t) => t.name === table);
   const found = reading.tables.get(table);
   if (!schema || !found) return;
@@ -117,11 +146,13 @@ function checkAnswer(world: World, fleet: Fleet, host: SimHost, table: string, r
   const total = sum(found.totals.values());
   if (answer.total !== total) wrong(`a query answers ${answer.total} in total, the checkpoint holds ${total}`);
   for (const [name, value] of expected) {
-    if (name !== '' && answer.rows.get(name) !== value) wrong(`a query answers ${answer.rows.get(name)} for ${name}, the checkpoint holds ${value}`);
+    if (name !== '' && answer.rows.get(name) !== value)
+      wrong(`a query answers ${answer.rows.get(name)} for ${name}, the checkpoint holds ${value}`);
   }
   if (answer.lost !== found.lost) wrong(`a query answers ${answer.lost} lost, the checkpoint holds ${found.lost}`);
   const truth = sum(truthOf([...host.lineages.values(), ...host.past.map((p) => p.lineage)], table).values());
-  if (answer.exact && !knowsLess(host, reading) && total !== truth) wrong(`a query calls ${total} exact where ${truth} were counted`);
+  if (answer.exact && !knowsLess(host, reading) && total !== truth)
+    wrong(`a query calls ${total} exact where ${truth} were counted`);
 }
 
 /** The store never heard of some lineage of the past, and claims nothing from before it first heard of the host. */
@@ -154,7 +185,8 @@ export class Watch {
           const truth = truthOf(all, table);
           for (const [series, answer] of found.totals) {
             const id = `${name}/${table}/${series}`;
-            if (answer > (truth.get(series) ?? 0n)) wrong.push(`${id}: ${answer} counted of ${truth.get(series) ?? 0n} so far`);
+            if (answer > (truth.get(series) ?? 0n))
+              wrong.push(`${id}: ${answer} counted of ${truth.get(series) ?? 0n} so far`);
             if (answer < (this.last.get(id) ?? 0n)) wrong.push(`${id}: fell from ${this.last.get(id)} to ${answer}`);
             this.last.set(id, answer);
           }

@@ -5,7 +5,12 @@
 import { encodeControl, retiredWords } from '../../services/shared/contract/control.ts';
 import type { TableSchema } from '../../services/shared/contract/lineage.ts';
 import { MusterError } from '../../services/shared/runtime/errors.ts';
-import type { PinnedLineage, PinnedTables, ProgramAccount, TableImage } from '../../services/shared/runtime/ports/pinned-tables.ts';
+import type {
+  PinnedLineage,
+  PinnedTables,
+  ProgramAccount,
+  TableImage,
+} from '../../services/shared/runtime/ports/pinned-tables.ts';
 import type { ProbeModel } from './catalogue.ts';
 import { clearParts, KernelSlot } from './kernel.ts';
 import type { Random } from './random.ts';
@@ -34,7 +39,8 @@ export class SimLineage {
     created: { readonly boottimeNs: bigint; readonly wallNs: bigint },
   ) {
     this.truth = model.keys.map((k) => new Uint32Array((k.count + 1) * 2));
-    const slot = (schema: TableSchema, t: number): KernelSlot => new KernelSlot(schema, cpus, model.keys[t]!, this.truth[t]!);
+    const slot = (schema: TableSchema, t: number): KernelSlot =>
+      new KernelSlot(schema, cpus, model.keys[t]!, this.truth[t]!);
     this.slots = model.tables.map((schema, t) => [slot(schema, t), slot(schema, t)]);
     this.metaJson = JSON.stringify({
       format: 1,
@@ -64,7 +70,13 @@ export interface PinFaults {
   clearLeaves: number;
 }
 
-export function createPins(lineages: ReadonlyMap<string, SimLineage>, owner: object, gate: Gate, faults: PinFaults, random: Random): PinnedTables {
+export function createPins(
+  lineages: ReadonlyMap<string, SimLineage>,
+  owner: object,
+  gate: Gate,
+  faults: PinFaults,
+  random: Random,
+): PinnedTables {
   return {
     list() {
       gate('list');
@@ -149,7 +161,8 @@ function copyTable(slot: KernelSlot, into: TableImage): void {
   const stride = (rows + 1) * valueCount * 2;
   into.rowsIssued = slot.issued;
   if (into.cells.length < run * slot.cpus) into.cells = new Uint32Array(stride * slot.cpus);
-  for (let cpu = 0; cpu < slot.cpus; cpu++) into.cells.set(slot.cells.subarray(cpu * stride, cpu * stride + run), cpu * run);
+  for (let cpu = 0; cpu < slot.cpus; cpu++)
+    into.cells.set(slot.cells.subarray(cpu * stride, cpu * stride + run), cpu * run);
   if (into.ledger.length < slot.ledger.length) into.ledger = new Uint32Array(slot.ledger.length);
   into.ledger.set(slot.ledger);
 }

@@ -19,7 +19,12 @@ export interface Plan {
 const second = 1_000_000_000n;
 
 /** After these, what the bus confirmed is gone and only the next keyframe brings it back. */
-const unheard: ReadonlySet<FaultKind> = new Set(['messages corrupted', 'stream purged', 'stored message lost', 'stored message flipped']);
+const unheard: ReadonlySet<FaultKind> = new Set([
+  'messages corrupted',
+  'stream purged',
+  'stored message lost',
+  'stored message flipped',
+]);
 
 /** Generations end within a run, not within an hour; or not at all. Keyframes come often only where nothing else helps. */
 function limitsOf(random: Random, faults: readonly PlannedFault[]): AgentLimits {
@@ -47,5 +52,11 @@ export function planOf(seed: bigint): Plan {
     atUs: random.between(2_000_000, activeUs - 1_000_000),
     kind: random.pick(faultKinds),
   })).sort((a, b) => a.atUs - b.atUs);
-  return { seed, limits: limitsOf(random, faults), hosts: hostNames.slice(0, random.chance(0.25) ? 4 : 3), activeUs, faults };
+  return {
+    seed,
+    limits: limitsOf(random, faults),
+    hosts: hostNames.slice(0, random.chance(0.25) ? 4 : 3),
+    activeUs,
+    faults,
+  };
 }

@@ -26,7 +26,8 @@ export function runPlan(plan: Plan, trace?: (line: string) => void): RunResult {
   const watch = new Watch(world);
   const wrong: string[] = [];
   const inflicted: FaultKind[] = [];
-  const crash = (error: unknown): void => void wrong.push(`crashed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+  const crash = (error: unknown): void =>
+    void wrong.push(`crashed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
   const look = (): void => {
     for (const what of watch.look()) if (wrong.length < 20) wrong.push(`at ${world.queue.nowUs / 1e6} s: ${what}`);
   };

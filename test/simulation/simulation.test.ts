@@ -17,10 +17,18 @@ test(`${seeds} seeds: every event is accounted for`, () => {
     batches += result.batches;
     for (const kind of result.inflicted) inflicted.add(kind);
     assert.deepEqual(result.wrong, [], `seed ${seed}: npm run simulate -- --seed ${seed} --trace`);
-    assert.ok(result.plan.hosts.length >= 3 && result.plan.faults.length >= 5 && result.batches >= 200, `seed ${seed} is a full one`);
+    assert.ok(
+      result.plan.hosts.length >= 3 && result.plan.faults.length >= 5 && result.batches >= 200,
+      `seed ${seed} is a full one`,
+    );
   }
   assert.ok(batches / seeds > 250);
-  if (seeds >= 300) assert.deepEqual(faultKinds.filter((kind) => !inflicted.has(kind)), [], 'every kind of fault occurred');
+  if (seeds >= 300)
+    assert.deepEqual(
+      faultKinds.filter((kind) => !inflicted.has(kind)),
+      [],
+      'every kind of fault occurred',
+    );
 });
 
 test('without faults nothing is lost, unknown or late', () => {

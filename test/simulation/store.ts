@@ -3,7 +3,13 @@
  * before it, a digest beside each blob. Blobs can be damaged, the whole store rolled back or flushed.
  */
 import { blobDigest } from '../../services/shared/contract/checkpoint-codec.ts';
-import type { CheckpointView, CommitOutcome, CommitRequest, LoadedCheckpoint, StoredHead } from '../../services/shared/runtime/ports/checkpoint-store.ts';
+import type {
+  CheckpointView,
+  CommitOutcome,
+  CommitRequest,
+  LoadedCheckpoint,
+  StoredHead,
+} from '../../services/shared/runtime/ports/checkpoint-store.ts';
 
 interface StoredBlob {
   readonly bytes: Uint8Array;
@@ -30,7 +36,8 @@ export class SimStore {
   commit(request: CommitRequest): CommitOutcome {
     const stored = this.partitions.get(request.partition);
     const found = stored && { version: stored.current.head.version, commitId: stored.current.head.commitId };
-    if (found?.version !== request.expected?.version || found?.commitId !== request.expected?.commitId) return { kind: 'conflict', found };
+    if (found?.version !== request.expected?.version || found?.commitId !== request.expected?.commitId)
+      return { kind: 'conflict', found };
     const blobs = new Map(stored?.current.blobs);
     for (const name of request.drop) blobs.delete(name);
     for (const [name, bytes] of request.put) blobs.set(name, { bytes: bytes.slice(), digest: blobDigest(bytes) });
@@ -59,7 +66,9 @@ export class SimStore {
   view(partition: number): CheckpointView | undefined {
     const stored = this.partitions.get(partition);
     if (!stored) return undefined;
-    const names = new Map([...stored.current.blobs].map(([name, b]) => [name, { digest: b.digest, bytes: b.bytes.length }]));
+    const names = new Map(
+      [...stored.current.blobs].map(([name, b]) => [name, { digest: b.digest, bytes: b.bytes.length }]),
+    );
     return { partition, head: stored.current.head, names };
   }
 
@@ -87,15 +96,21 @@ export class SimStore {
   /** Flips one bit of one blob of the newest checkpoint; false when there is none. */
   damage(partition: number, pick: (count: number) => number): string | undefined {
     const stored = this.partitions.get(partition);
-    const names = stored ? [...stored.current.blobs.keys()].filter((n) => stored.current.blobs.get(n)!.bytes.length > 0) : [];
+    const names = stored
+      ? [...stored.current.blobs.keys()].filter((n) => stored.current.blobs.get(n)!.bytes.length > 0)
+      : [];
     if (!stored || names.length === 0) return undefined;
     const name = names[pick(names.length)]!;
     const blob = stored.current.blobs.get(name)!;
     const bytes = blob.bytes.slice();
     bytes[pick(bytes.length)]! ^= 1 << pick(8);
     const flip = { bytes, digest: blob.digest };
-    const flipIn = (s: Stored): Stored => (s.blobs.get(name) === blob ? { ...s, blobs: new Map(s.blobs).set(name, flip) } : s);
-    this.partitions.set(partition, { current: flipIn(stored.current), previous: stored.previous && flipIn(stored.previous) });
+    const flipIn = (s: Stored): Stored =>
+      s.blobs.get(name) === blob ? { ...s, blobs: new Map(s.blobs).set(name, flip) } : s;
+    this.partitions.set(partition, {
+      current: flipIn(stored.current),
+      previous: stored.previous && flipIn(stored.previous),
+    });
     return name;
   }
 
@@ -112,5 +127,11 @@ function loaded(from: Stored, fellBack: boolean, wanted: (name: string) => boole
     if (sound(b)) blobs.set(name, b.bytes);
     else damaged.push(name);
   }
-  return { head: from.head, blobs, names: [...from.blobs.keys()].filter((n) => !damaged.includes(n)), fellBack, damaged };
+  return {
+    head: from.head,
+    blobs,
+    names: [...from.blobs.keys()].filter((n) => !damaged.includes(n)),
+    fellBack,
+    damaged,
+  };
 }

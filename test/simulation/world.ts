@@ -126,7 +126,13 @@ export class World {
   }
 
   /** One message from an agent to the stream. Answers once, with a code when it failed or nothing is known. */
-  publish(m: Machine, subject: string, id: string, payload: Uint8Array, answer: (code: ErrorCode | undefined) => void): void {
+  publish(
+    m: Machine,
+    subject: string,
+    id: string,
+    payload: Uint8Array,
+    answer: (code: ErrorCode | undefined) => void,
+  ): void {
     const { queue, random } = this;
     const { link } = m;
     this.batches++;
@@ -181,7 +187,8 @@ export class World {
     for (const m of this.machines) {
       if (m.token !== token || m.link.down) continue;
       this.queue.after(this.delay(m.link), () => {
-        for (const agent of m.agents) agent.receive(kind === 'resync' ? { kind: 'resync', payload } : { kind: 'durable', payload });
+        for (const agent of m.agents)
+          agent.receive(kind === 'resync' ? { kind: 'resync', payload } : { kind: 'durable', payload });
       });
     }
   }
