@@ -14,8 +14,9 @@ for folder in "/usr/include/$(uname -m)-linux-gnu"; do
   if [ -d "$folder" ]; then includes+=(-idirafter "$folder"); fi
 done
 
-compile() { # source, object
+compile() { # source, object, more flags
   local source=$1 object=$2 input stale=''
+  shift 2
   for input in "$source" "$root"/bpf/*.h "$root/deploy/build-bpf.sh"; do
     if [ ! "$object" -nt "$input" ]; then stale=yes; fi
   done
@@ -24,7 +25,7 @@ compile() { # source, object
   # Through a name of its own: another build may run, and a reader must never see half an object.
   local part="$object.$$"
   trap 'rm -f "$part"' RETURN
-  clang -target bpf -mcpu=v3 -O2 -g -std=gnu11 -Wall -Wextra -Werror "${includes[@]}" -c "$source" -o "$part"
+  clang -target bpf -mcpu=v3 -O2 -g -std=gnu11 -Wall -Wextra -Werror "$@" "${includes[@]}" -c "$source" -o "$part"
   llvm-strip -g "$part"
   mv "$part" "$object"
 }
@@ -34,7 +35,8 @@ if [ $# -gt 0 ]; then
     echo 'usage: build-bpf.sh [SOURCE.bpf.c OBJECT.bpf.o]' >&2
     exit 2
   fi
-  compile "$1" "$2"
+  # What is mere style in somebody else's source.
+  compile "$1" "$2" -Wno-unused-parameter -Wno-missing-field-initializers
   exit
 fi
 for source in "$root"/bpf/*.bpf.c; do

@@ -156,6 +156,39 @@ async function runUp(entry: VerbEntry, argv: readonly string[]): Promise<number>
   return up(parts, options, { root, services: servicesOf(root), out, note, color: color(process.stdout) });
 }
 
+async function runLoad(entry: VerbEntry, argv: readonly string[]): Promise<number> {
+  const { namesProbes } = await import('./verbs/load.ts');
+  const asksHelp = argv.includes('--help') || argv.includes('-h');
+  // Without a probe to load it is the role, as in units that were written for it.
+  if (!namesProbes(argv) && !asksHelp) return runService('loader', argv);
+  const { load } = await import('./adapters/load.ts');
+  const { readFlags } = await import('./adapters/flags.ts');
+  const parts = await import('./verbs/load.ts');
+  const usage = { ...entry, operands: ['<probes...>'], options: parts.loadOptions, examples: parts.loadExamples };
+  const read = readFlags(usage, argv, out);
+  if (!read) {
+    out('\nWithout words it is `muster loader`: see `muster loader --help`.\n');
+    return 0;
+  }
+  return load(parts, read, { root: findRoot(), format: outputFormat(read.options), out, note });
+}
+
+async function runUnload(entry: VerbEntry, argv: readonly string[]): Promise<number> {
+  const { readFlags } = await import('./adapters/flags.ts');
+  const parts = await import('./verbs/load.ts');
+  const examples: [string, string] = ['muster unload my_probe', 'muster unload my_probe --state-dir ./state'];
+  const usage = { ...entry, operands: ['<probe>'], options: parts.keeperOptions, examples };
+  const read = readFlags(usage, argv, out);
+  if (!read) return 0;
+  const { unload } = await import('./adapters/load.ts');
+  return unload(parts, read, { out, note });
+}
+
+const runService = async (service: string, argv: readonly string[]): Promise<number> => {
+  const { runRole } = await import('./adapters/role-child.ts');
+  return runRole(join(servicesOf(findRoot()), service, 'main.js'), argv);
+};
+
 async function main(argv: readonly string[]): Promise<number> {
   const [name, ...rest] = argv;
   if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
@@ -175,13 +208,14 @@ async function main(argv: readonly string[]): Promise<number> {
   }
   if (entry.verb.kind === 'data') return runData(entry, await entry.verb.load(), rest);
   if (entry.verb.kind === 'role') {
-    const { runRole } = await import('./adapters/role-child.ts');
-    const code = await runRole(join(servicesOf(findRoot()), entry.verb.service, 'main.js'), rest);
+    const code = await runService(entry.verb.service, rest);
     if (rest.includes('--help') && entry.verb.examples)
       out(`\nexamples:\n${entry.verb.examples.map((e) => `  ${e}\n`).join('')}`);
     return code;
   }
   if (entry.name === 'up') return runUp(entry, rest);
+  if (entry.name === 'load') return runLoad(entry, rest);
+  if (entry.name === 'unload') return runUnload(entry, rest);
   if (entry.name === 'doctor') return runDoctor(entry, rest);
   const { version } = JSON.parse(readFileSync(join(findRoot(), 'package.json'), 'utf8')) as { version: string };
   const versions = { muster: version, node: process.version, kernel: release() };

@@ -47,7 +47,17 @@ export const verbList: readonly VerbEntry[] = [
   { name: 'hosts', summary: 'hosts, their state and probes', verb: { kind: 'data', load: () => fleet('hosts') } },
   { name: 'metrics', summary: 'what can be asked for', verb: { kind: 'data', load: () => fleet('metrics') } },
   { name: 'ledger', summary: 'accuracy by host and table', verb: { kind: 'data', load: () => fleet('ledger') } },
-  { name: 'load', summary: 'load, attach and pin probes (needs privilege)', verb: { kind: 'role', service: 'loader' } },
+  {
+    name: 'load',
+    summary: 'load probes of your own: my.bpf.c, my.bpf.o, or built-in ones by name',
+    verb: { kind: 'own' },
+  },
+  { name: 'unload', summary: 'end a probe; what it counted stays', verb: { kind: 'own' } },
+  {
+    name: 'loader',
+    summary: 'load, attach and pin probes (needs privilege)',
+    verb: { kind: 'role', service: 'loader' },
+  },
   {
     name: 'agent',
     summary: 'read pinned maps, publish batches',

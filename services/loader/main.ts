@@ -21,9 +21,12 @@ import { PinRoot } from './adapters/pin-root.ts';
 import { listen } from './adapters/unix-keeper-socket.ts';
 import type { KeeperSocket } from './adapters/unix-keeper-socket.ts';
 import { lineBytesMax, formatError, replyTo } from './keeper/protocol.ts';
+import { billBytes } from './load/bill.ts';
+import type { Live } from './load/clash.ts';
+import { fit, parseBytes } from './load/fit.ts';
 import type { LoadedLineage } from './load/probe-kernel.ts';
 import { checkRowNames, parseRows, want } from './load/wanted.ts';
-import { bringUp } from './loader.ts';
+import { admit, bringUp, type HostLimits } from './loader.ts';
 import { readObject } from './object/object.ts';
 import type { ObjectSpec } from './object/object.ts';
 
@@ -56,6 +59,16 @@ const settings = {
     value: 'TABLE=N',
     repeat: true,
   },
+  memoryBudget: {
+    schema: z.string().transform((v, context) => {
+      const bytes = parseBytes(v);
+      if (bytes === undefined) context.addIssue({ code: 'custom', message: 'not a size such as 64MiB' });
+      return bytes ?? 0;
+    }),
+    help: 'kernel memory that the maps of all probes may take together',
+    value: 'SIZE',
+    fallback: '256MiB',
+  },
   gid: {
     schema: z.coerce.number().int().nonnegative(),
     help: 'group that may read the pins and ask the keeper',
@@ -70,13 +83,13 @@ const settings = {
 
 const usage = `Loads probes into the kernel, pins them, and exits; or stays as the keeper of the pins.
 
-usage: muster load [flags]
+usage: muster loader [flags]
 
 ${describeSettings(settings)}
 
 examples:
-  muster load --probes syscalls
-  muster load --probes ./my_probe.bpf.o --rows my_table=65536 --keep --socket /run/muster/keeper.sock
+  muster loader --probes syscalls
+  muster loader --probes ./my_probe.bpf.o --rows my_table=65536 --keep --socket /run/muster/keeper.sock
 `;
 
 async function main(argv: readonly string[]): Promise<number> {
@@ -91,23 +104,40 @@ async function main(argv: readonly string[]): Promise<number> {
   preloadForeign();
   libbpf();
   const root = PinRoot.acquire(values.pinRoot, values.gid);
-  const { loaded, failed } = bringUpAll(root, values, log);
-  if (values.keep) return keep(new Keeper(root, loaded, failed, log), values, { loaded, failed }, log);
+  const kernel = new LibbpfProbeKernel(root);
+  const objects = values.objects ?? defaultObjects();
+  const host = { cpus: possibleCpus(), scope: resolveScope(values.scope), budgetBytes: values.memoryBudget };
+  const { loaded, failed } = bringUpAll(kernel, objects, host, values, log);
+  const keeper = (): Keeper =>
+    new Keeper(
+      root,
+      [...loaded],
+      failed,
+      ({ object, rows, replace }) =>
+        admit(
+          kernel,
+          readProbe(object, objects, false),
+          host,
+          liveProbes(root),
+          { rows: new Map(Object.entries(rows ?? {})), replace: replace ?? false },
+          log,
+        ),
+      log,
+    );
+  if (values.keep) return keep(keeper(), values, { loaded, failed }, log);
   ready(loaded, failed);
   return 0;
 }
 
 /** One probe's failure stops no other; when all fail, the first failure is the loader's. */
 function bringUpAll(
-  root: PinRoot,
+  kernel: LibbpfProbeKernel,
+  objects: string,
+  { cpus, scope, budgetBytes }: HostLimits,
   values: ValuesOf<typeof settings>,
   log: Log,
 ): { loaded: LoadedLineage[]; failed: FailedProbe[] } {
-  const objects = values.objects ?? defaultObjects();
-  const scope = resolveScope(values.scope);
   const rows = parseRows(values.rows);
-  const cpus = possibleCpus();
-  const kernel = new LibbpfProbeKernel(root);
   const loaded: LoadedLineage[] = [];
   const errors: MusterError[] = [];
   const failed: FailedProbe[] = [];
@@ -138,12 +168,33 @@ function bringUpAll(
       rows,
       specs.map((s) => s.spec),
     );
+  // Sized as if alone, whatever was loaded since: else a restart would give other sizes, and end what counts.
+  const { fitted, refused } = fit(
+    specs.map(({ probe, spec }) => ({ probe, spec, rows })),
+    cpus,
+    budgetBytes,
+  );
   for (const { probe, bytes, spec } of specs) {
-    attempt(probe, () => void loaded.push(bringUp(kernel, want(probe, spec, cpus, scope, rows), bytes, log)));
+    attempt(probe, () => {
+      const chosen = fitted.get(probe);
+      if (!chosen) throw refused.get(probe)!;
+      for (const shrunk of chosen.shrunk) log.warn({ probe, ...shrunk, cpus }, 'table sized down to the memory budget');
+      loaded.push(bringUp(kernel, want(probe, spec, cpus, scope, chosen.rows), bytes, log));
+    });
   }
   if (loaded.length === 0) throw errors[0]!;
   return { loaded, failed };
 }
+
+/** What counts now, with its bill: as written down when it was loaded. */
+const liveProbes = (root: PinRoot): Live[] =>
+  root.probes().flatMap((probe) =>
+    root.lineages(probe).flatMap(({ uuid, meta, linked }) => {
+      if (linked.length === 0 || !meta) return [];
+      const { tables, cpus } = meta;
+      return [{ probe, uuid, tables, billBytes: meta.billBytes ?? billBytes(tables, cpus) }];
+    }),
+  );
 
 /** Stays until it is told to end; pins outlive it unless the socket's `remove` was asked for. */
 async function keep(

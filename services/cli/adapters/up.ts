@@ -1,5 +1,5 @@
 /** `muster up`: checks, the state directory, the roles, and what a person is told. The decisions come in as `parts`. */
-import { chownSync, mkdirSync, realpathSync, rmSync } from 'node:fs';
+import { chownSync, mkdirSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -7,6 +7,7 @@ import { connectQuery } from '../../shared/adapters/grpc-client.ts';
 import type { QueryResponse } from '../../shared/contract/query.ts';
 import { MusterError } from '../../shared/runtime/errors.ts';
 import type { UpOptions } from '../up/options.ts';
+import { noteName } from './find-keeper.ts';
 import { findMusterUser, isForeign, requireFreeAddress, requirePrivilege, requireProgram } from './host.ts';
 import { askKeeper } from './keeper-request.ts';
 import { StateDirectory } from './state-directory.ts';
@@ -56,6 +57,11 @@ export async function up(parts: UpParts, options: UpOptions, place: UpPlace): Pr
     mkdirSync(instance.runDir, { recursive: true, mode: 0o750 });
     chownSync(instance.runDir, 0, instance.gid);
 
+    // For `muster load`, which looks for whom to ask.
+    const socket = parts.keeperSocket(instance);
+    const note = { pid: process.pid, stateDir, listen: options.listen, socket };
+    writeFileSync(join(instance.runDir, noteName), JSON.stringify(note), { mode: 0o600 });
+
     const facts = {
       node: process.execPath,
       services: place.services,
@@ -68,7 +74,6 @@ export async function up(parts: UpParts, options: UpOptions, place: UpPlace): Pr
     };
     const plans = parts.planRoles({ nats: options.nats === undefined, redis: options.redis === undefined });
     const supervision = parts.newSupervision(plans);
-    const socket = parts.keeperSocket(instance);
     const failure = await driveUp(
       {
         step: (event, nowMs) => parts.supervise(supervision, event, nowMs),

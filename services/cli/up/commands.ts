@@ -85,6 +85,7 @@ export function commandOf(role: RoleName, f: CommandFacts): Command {
           ...flag('--probes', options.probes),
           ...flag('--scope', options.scope),
           ...each('--rows', options.rows),
+          ...flag('--memory-budget', options.memoryBudget),
         ],
         ...json,
       };

@@ -7,6 +7,7 @@ import { basename, join, normalize } from 'node:path';
 import { MusterError } from '../../shared/runtime/errors.ts';
 import { nearest } from '../../shared/runtime/settings.ts';
 import type { Scope } from '../load/wanted.ts';
+import { readObjectFile } from './object-file.ts';
 
 /** 32 hex digits; another one after every boot. */
 export const bootId = (): string => readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim().replaceAll('-', '');
@@ -28,6 +29,9 @@ export function requirePrivilege(): void {
     cause: `it has neither CAP_SYS_ADMIN nor CAP_BPF and CAP_PERFMON (CapEff 0x${effective.toString(16)})`,
   });
 }
+
+/** The kernel's own types, as BTF: megabytes, read where they are needed and not kept. */
+export const kernelTypes = (): Uint8Array => readFileSync('/sys/kernel/btf/vmlinux');
 
 /** CO-RE needs the kernel's own types. */
 export function requireKernelTypes(): void {
@@ -76,7 +80,7 @@ const probeName = /^[a-z][a-z0-9_]*$/;
 const objectSuffix = '.bpf.o';
 
 /** A probe as named with --probes: a built-in's name, or the path of an object file. */
-export function readProbe(word: string, objectsDirectory: string): { probe: string; bytes: Uint8Array } {
+export function readProbe(word: string, objectsDirectory: string, links = true): { probe: string; bytes: Uint8Array } {
   const isPath = word.includes('/') || word.endsWith('.o');
   const path = isPath ? word : join(objectsDirectory, word + objectSuffix);
   const probe = basename(path)
@@ -88,9 +92,10 @@ export function readProbe(word: string, objectsDirectory: string): { probe: stri
     });
   }
   try {
-    return { probe, bytes: readFileSync(path) };
+    return { probe, bytes: readObjectFile(path, links) };
   } catch (cause) {
-    const built = isPath ? [] : namesIn(objectsDirectory);
+    if (isPath) throw cause;
+    const built = namesIn(objectsDirectory);
     const close = nearest(word, built);
     throw new MusterError('bpf/object', `read probe ${word}: no object ${path}`, {
       cause,

@@ -9,6 +9,7 @@ import { enableStatistics, getPinned, programInfo } from '../../shared/adapters/
 import { createPinnedTables } from '../../shared/adapters/libbpf-pinned-tables.ts';
 import { unreachable } from '../../shared/runtime/assert.ts';
 import { MusterError } from '../../shared/runtime/errors.ts';
+import { nearest } from '../../shared/runtime/settings.ts';
 import type { Log } from '../../shared/runtime/log.ts';
 import type { Request } from '../keeper/protocol.ts';
 import type { LoadedLineage, ProgramState } from '../load/probe-kernel.ts';
@@ -39,20 +40,33 @@ interface ProgramRuns {
   readonly runTimeNs: bigint;
 }
 
+type LoadRequest = Extract<Request, { op: 'load' }>;
+
 export class Keeper {
   private readonly symbols = new Symbols();
 
+  /** `admit` reads, checks and loads one probe beside those that count; it throws with all of them untouched. */
   constructor(
     private readonly root: PinRoot,
-    private readonly loaded: readonly LoadedLineage[],
+    private readonly loaded: LoadedLineage[],
     private readonly failed: readonly FailedProbe[],
+    private readonly admit: (request: LoadRequest) => { readonly lineage: LoadedLineage },
     private readonly log: Log,
-  ) {}
+  ) {
+    // Detached, and then its keeper was killed: nothing counts there again, and only this tells the agent.
+    for (const probe of root.probes())
+      for (const { uuid, linked } of root.lineages(probe))
+        if (linked.length === 0) root.markEnded(root.directory(probe, uuid));
+  }
 
   async answer(request: Request): Promise<object> {
     switch (request.op) {
       case 'status':
         return { lineages: this.status(), failed: this.failed };
+      case 'load':
+        return this.load(request);
+      case 'unload':
+        return this.unload(request.probe);
       case 'detach':
         return { detached: await this.detach(request.probe) };
       case 'remove':
@@ -94,6 +108,32 @@ export class Keeper {
         };
       }),
     );
+  }
+
+  private load(request: LoadRequest): object {
+    const admitted = this.admit(request);
+    const { probe } = admitted.lineage;
+    this.loaded.splice(0, this.loaded.length, ...this.loaded.filter((l) => l.probe !== probe), admitted.lineage);
+    // What it took the place of.
+    for (const { uuid, linked } of this.root.lineages(probe))
+      if (linked.length === 0) this.root.markEnded(this.root.directory(probe, uuid));
+    return admitted;
+  }
+
+  /** Its programs end; its maps stay until the agent has brought the rest to safety, and asks to retire them. */
+  private async unload(probe: string): Promise<object> {
+    const counting = this.root.lineages(probe).filter((l) => l.linked.length > 0);
+    if (counting.length === 0) {
+      const live = this.root.probes().filter((p) => this.root.lineages(p).some((l) => l.linked.length > 0));
+      const close = nearest(probe, live);
+      throw new MusterError('keeper/refused', `probe ${probe}: none of this name counts here`, {
+        cause: live.length > 0 ? `probes that count: ${live.join(', ')}` : 'no probe counts here',
+        remedy: close ? `did you mean ${close}?` : 'see `muster hosts`',
+      });
+    }
+    const detached = await this.detach(probe);
+    for (const { uuid } of counting) this.root.markEnded(this.root.directory(probe, uuid));
+    return { unloaded: detached };
   }
 
   /** Returns when no program can add to any of the tables any more. */

@@ -15,7 +15,8 @@ import { MusterError } from '../../shared/runtime/errors.ts';
 import type { Pinned } from '../load/choose.ts';
 import type { ProbeKernel, Started, Trial } from '../load/probe-kernel.ts';
 import type { Wanted } from '../load/wanted.ts';
-import { bootId, kernelRelease } from './host.ts';
+import { kernelEnum } from '../object/kernel-enum.ts';
+import { bootId, kernelRelease, kernelTypes } from './host.ts';
 import type { PinRoot } from './pin-root.ts';
 
 interface Loaded {
@@ -28,6 +29,10 @@ export class LibbpfProbeKernel implements ProbeKernel {
   readonly release = kernelRelease();
 
   constructor(private readonly root: PinRoot) {}
+
+  enumNames(name: string): Readonly<Record<string, string>> | undefined {
+    return kernelEnum(kernelTypes(), name);
+  }
 
   lineages(probe: string): Pinned[] {
     return this.root.lineages(probe);
@@ -84,6 +89,7 @@ export class LibbpfProbeKernel implements ProbeKernel {
           cpus: wanted.cpus,
           scope: wanted.scope.path,
           schemaHash: wanted.schemaHash,
+          billBytes: wanted.billBytes,
           programs: attached.map(({ name, hook }) => ({
             name,
             hook,

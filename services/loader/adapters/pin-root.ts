@@ -17,7 +17,7 @@ import {
   unlinkSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { getPinned } from '../../shared/adapters/libbpf.ts';
+import { getPinned, pin } from '../../shared/adapters/libbpf.ts';
 import { readMetaJson } from '../../shared/adapters/libbpf-pinned-tables.ts';
 import { tryLockExclusive } from '../../shared/adapters/libc.ts';
 import type { LineageMeta } from '../../shared/contract/lineage.ts';
@@ -29,6 +29,7 @@ const BPF_FS_MAGIC = 0xcafe4a11;
 const directoryMode = 0o750;
 const mapMode = 0o660;
 const linkMode = 0o600;
+const endedName = 'ended';
 const uuidName = /^[0-9a-f]{32}$/;
 const temporary = /^tmp-[0-9a-f]{32}$/;
 
@@ -132,6 +133,18 @@ export class PinRoot {
       if (fd !== undefined) closeSync(fd);
     }
     return programs;
+  }
+
+  /** Marks a lineage as one that nothing will count in again: the agent publishes what is left of it. */
+  markEnded(directory: string): void {
+    const fd = getPinned(join(directory, 'control'));
+    if (fd === undefined) return;
+    try {
+      if (!children(directory).includes(endedName)) pin(fd, join(directory, endedName));
+      this.grant(join(directory, endedName), mapMode);
+    } finally {
+      closeSync(fd);
+    }
   }
 
   /** Removes a lineage's directory, and the probe's when it was the last. */

@@ -1,7 +1,8 @@
 /**
  * The keeper's protocol: one JSON object a line each way. Requests {id, op, …}; replies {id, ok: true, …} or
- * {id, ok: false, error: {code, message}}. Pure: text in, request or error out. Anybody with access to the socket may
- * send anything: every field is checked, and what ends or removes counting is for the keeper's own user alone.
+ * {id, ok: false, error: {code, message, what, why, fix, log?}}. Pure: text in, request or error out. Anybody with access to the socket may
+ * send anything: every field is checked, and what begins, ends or removes counting is for the keeper's own user alone: the
+ * group's other member is the agent, which must not gain any privilege through programs of its own choice.
  */
 import { z } from 'zod';
 import { MusterError, describeCause } from '../../shared/runtime/errors.ts';
@@ -22,6 +23,16 @@ const symbols = z.discriminatedUnion('kind', [
 
 const request = z.discriminatedUnion('op', [
   z.object({ op: z.literal('status') }),
+  z.object({
+    op: z.literal('load'),
+    /** An absolute path of an object file, or the name of a built-in probe. */
+    object: z.union([z.string().startsWith('/').max(4096), probe]),
+    /** Rows by table, instead of the object's own. */
+    rows: z.record(probe, z.number().int().positive()).optional(),
+    /** Take the place of a probe of the same name that counts now. */
+    replace: z.boolean().optional(),
+  }),
+  z.object({ op: z.literal('unload'), probe }),
   z.object({ op: z.literal('detach'), probe: probe.optional() }),
   z.object({ op: z.literal('remove') }),
   z.object({ op: z.literal('retire'), probe, uuid: z.string().regex(/^[0-9a-f]{32}$/) }),
@@ -35,7 +46,7 @@ export type RequestId = string | number | null;
 const id = z.union([z.string().max(128), z.number()]);
 
 /** What only the keeper's own user (or root) may ask for. */
-export const privileged = (op: Request['op']): boolean => op === 'detach' || op === 'remove';
+export const privileged = (op: Request['op']): boolean => ['load', 'unload', 'detach', 'remove'].includes(op);
 
 /** A line as a request with its id; the id is null where there is none to be read. */
 export function parseRequest(line: string): { id: RequestId; request: Request | MusterError } {
@@ -56,14 +67,25 @@ export function parseRequest(line: string): { id: RequestId; request: Request | 
 const refuse = (what: string, cause?: unknown): MusterError =>
   new MusterError('keeper/refused', `read request: ${what}`, {
     ...(cause === undefined ? {} : { cause }),
-    remedy: 'ops: status, detach, remove, retire, statistics, symbols',
+    remedy: 'ops: status, load, unload, detach, remove, retire, statistics, symbols',
   });
 
 export const formatReply = (to: RequestId, fields: object): string =>
   `${JSON.stringify({ id: to, ok: true, ...fields })}\n`;
 
 export const formatError = (to: RequestId, error: MusterError): string =>
-  `${JSON.stringify({ id: to, ok: false, error: { code: error.code, message: error.message } })}\n`;
+  `${JSON.stringify({
+    id: to,
+    ok: false,
+    error: {
+      code: error.code,
+      message: error.message,
+      what: error.what,
+      why: describeCause(error.cause),
+      fix: error.remedy,
+      ...(error.log === undefined ? {} : { log: error.log }),
+    },
+  })}\n`;
 
 /** Answers a request, or throws MusterError. */
 export type Answer = (request: Request) => Promise<object>;

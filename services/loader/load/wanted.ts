@@ -92,7 +92,7 @@ export function want(
     constants,
     control: firstControl(),
     mapRows,
-    billBytes: billBytes(tables, cpus),
+    billBytes: billBytes(tables, cpus, spec.otherMaps),
   };
 }
 

@@ -10,6 +10,8 @@ export interface ElfSection {
   readonly type: number;
   readonly executable: boolean;
   readonly bytes: Uint8Array;
+  /** In memory: of a section that holds no bytes (.bss) too. */
+  readonly size: number;
   readonly link: number;
 }
 
@@ -58,6 +60,7 @@ export function readElf(bytes: Uint8Array): Elf {
       type,
       executable: (file.u64(at + 8) & SHF_EXECINSTR) !== 0,
       bytes: holds ? file.slice(file.u64(at + 24), file.u64(at + 32)) : new Uint8Array(),
+      size: file.u64(at + 32),
       link: file.u32(at + 40),
     };
   });

@@ -10,7 +10,8 @@ import { MusterError } from '../../shared/runtime/errors.ts';
 import { readBtf } from './btf.ts';
 import { readElf } from './elf.ts';
 import type { Elf } from './elf.ts';
-import { readTables } from './tables.ts';
+import type { MapShape } from './maps.ts';
+import { readOtherMaps, readTables } from './tables.ts';
 
 export interface ProgramSpec {
   readonly name: string;
@@ -29,17 +30,22 @@ export interface ObjectSpec {
   readonly programs: readonly ProgramSpec[];
   /** With the object's own rows. */
   readonly tables: readonly TableSchema[];
+  /** Maps that are no table's, the object's data sections included. */
+  readonly otherMaps: readonly MapShape[];
   /** Section .rodata as compiled, and where its variables lie. */
   readonly constants: { readonly bytes: Uint8Array; readonly variables: ReadonlyMap<string, Variable> };
 }
 
 const programsMax = 64;
+/** BPF_F_MMAPABLE. */
+const mappable = 1 << 10;
 
 export function readObject(bytes: Uint8Array): ObjectSpec {
   const elf = readElf(bytes);
   const types = elf.sections.find((s) => s.name === '.BTF');
   if (!types) throw new MusterError('bpf/object', 'read object: it has no BTF', { remedy: 'compile it with clang -g' });
-  const tables = readTables(readBtf(types.bytes));
+  const btf = readBtf(types.bytes);
+  const tables = readTables(btf);
   const programs = readPrograms(elf);
   const constants = readConstants(elf);
   for (const [name, size] of expectedConstants(tables)) {
@@ -55,7 +61,7 @@ export function readObject(bytes: Uint8Array): ObjectSpec {
     }
   }
   checkControl(elf);
-  return { programs, tables, constants };
+  return { programs, tables, otherMaps: [...readOtherMaps(btf, tables), ...dataMaps(elf)], constants };
 }
 
 /** Constants that every probe has: name and size in bytes. */
@@ -100,6 +106,12 @@ function readPrograms(elf: Elf): ProgramSpec[] {
   }
   return programs;
 }
+
+/** Each data section becomes an array map of one value that can be mapped. */
+const dataMaps = (elf: Elf): MapShape[] =>
+  elf.sections
+    .filter((s) => /^\.(rodata|data|bss)(\.|$)/.test(s.name))
+    .map((s) => ({ name: s.name, type: 2, keyBytes: 4, valueBytes: s.size, count: 1, flags: mappable }));
 
 function readConstants(elf: Elf): ObjectSpec['constants'] {
   const index = elf.sections.findIndex((s) => s.name === constantsMap);

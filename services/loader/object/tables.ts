@@ -10,17 +10,22 @@ import { MusterError } from '../../shared/runtime/errors.ts';
 import type { Btf } from './btf.ts';
 import { resolve, sizeOf } from './btf.ts';
 import { readKey, refuseTable, tagsOf } from './key.ts';
-
-interface MapDeclaration {
-  readonly variable: number;
-  readonly members: ReadonlyMap<string, number>;
-}
+import type { MapDeclaration, MapShape } from './maps.ts';
+import { numberOf, readMaps, shapeOf } from './maps.ts';
 
 const tableName = /^[a-z][a-z0-9_]*$/;
 const keysName = /^(.+)_keys_0$/;
 const valuesOf = { counter: 1, histogram: 2 } as const;
 const ledgerBytes = 64;
 const markBytes = 8;
+
+/** What is no table's: maps of the probe's own, which cost memory too. */
+export function readOtherMaps(btf: Btf, tables: readonly TableSchema[]): MapShape[] {
+  const ours = new Set(
+    tables.flatMap((t) => slotParts.flatMap((part) => [mapName(t.name, part, 0), mapName(t.name, part, 1)])),
+  );
+  return [...readMaps(btf)].filter(([name]) => !ours.has(name)).map(([name, map]) => shapeOf(btf, name, map));
+}
 
 /** Every table of the object, in the order of declaration, with default rows. */
 export function readTables(btf: Btf): TableSchema[] {
@@ -42,22 +47,6 @@ export function readTables(btf: Btf): TableSchema[] {
     );
   }
   return tables;
-}
-
-/** Maps of section .maps by name: each a variable whose anonymous struct describes the map. */
-function readMaps(btf: Btf): Map<string, MapDeclaration> {
-  const maps = new Map<string, MapDeclaration>();
-  for (const section of btf) {
-    if (section.kind !== 'section' || section.name !== '.maps') continue;
-    for (const id of section.variables) {
-      const variable = btf[id];
-      if (variable?.kind !== 'variable') continue;
-      const type = resolve(btf, variable.type);
-      if (type.kind !== 'struct') continue;
-      maps.set(variable.name, { variable: id, members: new Map(type.members.map((m) => [m.name, m.type])) });
-    }
-  }
-  return maps;
 }
 
 function readTable(btf: Btf, maps: ReadonlyMap<string, MapDeclaration>, name: string, tag: string): TableSchema {
@@ -124,13 +113,7 @@ function readTable(btf: Btf, maps: ReadonlyMap<string, MapDeclaration>, name: st
   }
   if (kind === 'counter' && bucket >= 0)
     refuseTable(name, 'a counter’s key has no bucket', 'declare it with MUSTER_HISTOGRAM');
-  const rows = declaredRows(btf, typeOf('keys', 0, 'max_entries')) - 1;
+  const rows = numberOf(btf, maps.get(mapName(name, 'keys', 0))!, 'max_entries') - 1;
   if (rows < 1 || rows > rowsMax) refuseTable(name, `it declares ${rows} rows`, `declare 1 to ${rowsMax} rows`);
   return { name, kind, unit, help: help.join(':'), rows, hints: hintsFor(rows), keyWords: words, valueCount, labels };
-}
-
-/** __uint(max_entries, N) is a pointer to an array of N. */
-function declaredRows(btf: Btf, id: number): number {
-  const type = resolve(btf, id);
-  return type.kind === 'array' ? type.count : 0;
 }

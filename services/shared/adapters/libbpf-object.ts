@@ -155,6 +155,14 @@ function loadError(object: string, program: string, result: number, said: readon
       .map((line) => line.replace(/^libbpf: /, ''))
       .filter((line) => !echo.test(line))
       .join('; ') || errno;
+  const gpl = [...log.split('\n'), ...said].find((line) => /GPL[- ](?:restricted|compatible|only)/i.test(line));
+  if (gpl !== undefined) {
+    return new MusterError('bpf/licence', `load ${where}: it uses what the kernel lends to GPL programs alone`, {
+      cause: gpl.replace(/^libbpf: /, '').trim(),
+      remedy: 'give it a GPL-compatible licence, if it may have one: char LICENSE[] SEC("license") = "Dual BSD/GPL";',
+      ...(log ? { log } : {}),
+    });
+  }
   const rejected = log.length > 0 && program !== '';
   if (rejected) {
     const last =
@@ -162,8 +170,9 @@ function loadError(object: string, program: string, result: number, said: readon
         .split('\n')
         .filter((line) => line && !line.startsWith('processed '))
         .at(-1) ?? errno;
+    const source = sourceLine(log);
     return new MusterError('bpf/verifier', `load ${where}: the verifier refused it: ${last.trim()}`, {
-      cause: errno,
+      cause: source === undefined ? errno : `${errno} at ${source}`,
       log,
     });
   }
@@ -180,4 +189,16 @@ function loadError(object: string, program: string, result: number, said: readon
     return new MusterError('bpf/attach', `load ${where}: this kernel lacks its hook or a type it reads`, { cause });
   }
   return new MusterError('bpf/object', `load ${where}: ${errno}`, { cause });
+}
+
+/** The last line of source that the verifier had before it: "; TEXT @ FILE:LINE", or "; TEXT" before Linux 6.9. */
+function sourceLine(log: string): string | undefined {
+  const line = log
+    .split('\n')
+    .filter((l) => l.startsWith('; '))
+    .at(-1);
+  const match = line === undefined ? undefined : /^; (.*?)(?: @ (\S+:\d+))?$/.exec(line);
+  if (!match) return undefined;
+  const text = `\`${match[1]!.trim()}\``;
+  return match[2] === undefined ? text : `${match[2]}: ${text}`;
 }

@@ -31,6 +31,8 @@ export function createPinnedTables(pinRoot: string): PinnedTables {
     );
   return {
     list,
+    // Read from the directory's names: looking for a pin that is not there costs an exception.
+    ended: (directories) => directories.filter((d) => childrenOf(join(pinRoot, d)).includes('ended')),
     open: (directory) => new OpenLineage(join(pinRoot, directory)),
     async gracePeriod() {
       if (onlineCpus() > 1 && (await membarrierGlobal()) && onlineCpus() > 1) return;

@@ -10,6 +10,7 @@
  *                           Entry 0 is no row's key: its mark counts the rows issued.
  *   <table>-cells-<slot>    mmapable array: (cpu × (rows + 1) + row) → valueCount u64. Row 0 is the overflow row.
  *   <table>-ledger-<slot>   mmapable array: cpu → u64 seen, failed[4], pad[3]   (64 bytes)
+ *   ended                   present once its probe was unloaded: nothing will count here again
  *   grace, grace-inner      map of maps and the map to put into it: an update of it waits one grace period
  *   prog-<program>          the program
  *   link-<program>          its link; readable by root alone
@@ -73,6 +74,8 @@ const meta = z.object({
   scope: z.string(),
   /** 16 hex digits. */
   schemaHash: z.string().regex(/^[0-9a-f]{16}$/),
+  /** Kernel memory of all its maps, as billed when it was loaded; absent in lineages of earlier versions. */
+  billBytes: z.number().nonnegative().optional(),
   programs: z.array(program),
   tables: z.array(table).min(1),
 });

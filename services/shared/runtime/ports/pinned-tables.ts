@@ -51,6 +51,8 @@ export interface PinnedLineage {
 export interface PinnedTables {
   /** Directories of lineages below the pin root, e.g. "syscalls/3f2a…". Empty when there are none. */
   list(): string[];
+  /** Of these, the ones whose probe was unloaded: nothing counts in them any more. Absent: that is not told. */
+  ended?(directories: readonly string[]): string[];
   /** Opens one. Throws MusterError bpf/map or pins/none. */
   open(directory: string): PinnedLineage;
   /** Resolves after every program that was running at the call has ended; never blocks the event loop. */
