@@ -16,6 +16,10 @@ export class FakeProbeKernel implements ProbeKernel {
   failure: Error | undefined;
   private created = 0;
 
+  enumNames(): undefined {
+    return undefined;
+  }
+
   lineages(): Pinned[] {
     return [...this.pinned.values()];
   }

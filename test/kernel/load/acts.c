@@ -7,6 +7,8 @@
  *     threads N         makes N threads that end at once
  *     udp N PORT        sends N datagrams to 127.0.0.1:PORT from one socket
  *     connects N PORT   connects to 127.0.0.1:PORT and closes, N times; a refusal is as good
+ *     crowds N PORT     listens on 127.0.0.1:PORT with room for one, connects N times, takes none, and waits for 1.3 s:
+ *                       the tries of those for whom there is no room are repeated after 1 s
  *     sends N PORT      connects once, sends N bytes in pieces of up to 1,000, and reads N bytes back
  *     reads N FILE      reads N blocks of 4,096 bytes from the file's beginning, past the page cache
  *     touches N         writes to N MiB of fresh memory, a page at a time
@@ -130,6 +132,20 @@ static void sends(long n, int port)
 	close(fd);
 }
 
+static void crowds(long n, int port)
+{
+	const struct timespec wait = { 1, 300000000 };
+	struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons(port) };
+	const int server = socket(AF_INET, SOCK_STREAM, 0);
+
+	at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	if (bind(server, (struct sockaddr *)&at, sizeof(at)) || listen(server, 0))
+		fail("listen");
+	for (long i = 0; i < n; i++)
+		dial(SOCK_STREAM | SOCK_NONBLOCK, port, 0);
+	nanosleep(&wait, NULL);
+}
+
 static void reads(long n, const char *file)
 {
 	const int fd = open(file, O_RDONLY | O_DIRECT);
@@ -191,6 +207,8 @@ int main(int argc, char **argv)
 	else if (!strcmp(act, "connects"))
 		for (long c = 0; c < n; c++)
 			close(dial(SOCK_STREAM, number, 0));
+	else if (!strcmp(act, "crowds"))
+		crowds(n, number);
 	else if (!strcmp(act, "sends"))
 		sends(n, number);
 	else if (!strcmp(act, "reads"))
