@@ -3,6 +3,7 @@
  * its death, as `muster up` does for a first one. Unlike there the wait does not grow with each kill.
  */
 import { appendFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startRole, type RoleProcess } from '../../services/cli/adapters/role-process.ts';
 import type { Command } from '../../services/cli/up/commands.ts';
@@ -52,6 +53,11 @@ export class Role {
     });
     this.child = child;
     this.started(child.pid);
+  }
+
+  /** The same words, another log. */
+  another(name: string): Role {
+    return new Role(name, this.command, join(dirname(this.logFile), `${name}.log`), this.started);
   }
 
   get pid(): number {

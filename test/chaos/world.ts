@@ -84,6 +84,14 @@ export class World {
     return [...this.hosts.flatMap((h) => [h.agent, h.keeper]), this.aggregator, this.query, this.redis, this.nats];
   }
 
+  /** Another process like it, beside it, until its end() is called. */
+  twin(role: Role): Role {
+    const twin = role.another(`${role.name}-twin`);
+    this.endings.push(() => twin.end());
+    twin.start();
+    return twin;
+  }
+
   startFlows(): void {
     for (const { flows } of this.hosts) for (const flow of flows) flow.start();
   }

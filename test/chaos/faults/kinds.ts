@@ -5,6 +5,7 @@ import { networkFaults } from './network.ts';
 import { signalFaults } from './signals.ts';
 import { storeFaults } from './store.ts';
 import { systemCallFaults } from './system-calls.ts';
+import { twinFaults } from './twins.ts';
 
 export const faults: readonly Fault[] = [
   ...signalFaults,
@@ -12,4 +13,5 @@ export const faults: readonly Fault[] = [
   ...networkFaults,
   ...storeFaults,
   ...busFaults,
+  ...twinFaults,
 ];
