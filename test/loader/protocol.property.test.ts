@@ -13,6 +13,9 @@ const good: Request[] = [
   { op: 'detach' },
   { op: 'detach', probe: 'syscalls' },
   { op: 'remove' },
+  { op: 'load', object: 'syscalls' },
+  { op: 'load', object: '/tmp/a.bpf.o', rows: { a: 5 }, replace: true },
+  { op: 'unload', probe: 'syscalls' },
   { op: 'retire', probe: 'syscalls', uuid },
   { op: 'statistics', seconds: 0.5 },
   { op: 'symbols', kind: 'kernel', addresses: ['ffffffff81000000', '0x0'] },
@@ -33,6 +36,13 @@ test('what would leave the pin root, last for ever or flood is refused', () => {
     { op: 'symbols', kind: 'kernel', addresses: Array.from({ length: 5000 }, () => '0') },
     { op: 'symbols', kind: 'kernel', addresses: ['xyz'] },
     { op: 'symbols', kind: 'user', addresses: [] },
+    { op: 'load', object: 'relative/a.bpf.o' },
+    { op: 'load', object: '../a' },
+    { op: 'load', object: `/${'x'.repeat(5000)}` },
+    { op: 'load', object: 'a', rows: { 'A/B': 5 } },
+    { op: 'load', object: 'a', rows: { a: -5 } },
+    { op: 'unload' },
+    { op: 'unload', probe: '..' },
     { op: 'unlink' },
     {},
   ];
@@ -63,9 +73,11 @@ test('any text gets one line of JSON back, with the id where there is one', asyn
   );
 });
 
-test('detach and remove are for root and the keeper’s own user', async () => {
-  for (const op of ['detach', 'remove'] as const) {
-    const line = JSON.stringify({ id: 1, op });
+test('what begins, ends or removes counting is for root and the keeper’s own user', async () => {
+  const requests = [{ op: 'detach' }, { op: 'remove' }, { op: 'load', object: 'a' }, { op: 'unload', probe: 'a' }];
+  for (const request of requests) {
+    const { op } = request;
+    const line = JSON.stringify({ id: 1, ...request });
     for (const [uid, ok] of [
       [0, true],
       [500, true],
@@ -87,7 +99,13 @@ test('an answer that fails is an error reply', async () => {
   assert.deepEqual(JSON.parse(reply), {
     id: 1,
     ok: false,
-    error: { code: 'keeper/refused', message: 'status: broken (the keeper does not allow this request)' },
+    error: {
+      code: 'keeper/refused',
+      message: 'status: broken (the keeper does not allow this request)',
+      what: 'status: broken',
+      why: 'broken',
+      fix: 'the keeper does not allow this request',
+    },
   });
 });
 
