@@ -262,10 +262,12 @@ export function heal(w: World): void {
     Object.assign(m.link, { down: false, drop: 0, duplicate: 0, corrupt: 0, lostAck: 0, delayUs: 0 });
     m.host.slownessUs = 3_000;
     m.host.pinFaults.clearLeaves = 0;
-    for (const agent of m.agents) agent.failingCalls = 0;
+    for (const agent of m.agents) Object.assign(agent, { failingCalls: 0, callsLeft: undefined });
     restartAgent(w, m, 1_000_000);
   }
   Object.assign(w, { busDown: false, storeDown: false, lostReply: 0, lateCommit: 0, reorder: false, tellDrop: 0 });
+  for (const a of w.aggregators) a.effectsLeft = undefined;
+  w.pauseSoon = undefined;
   w.stream.messagesMax = 400;
   w.queue.after(2_500_000, () => {
     if (w.aggregators.every((a) => a.dead || a.paused)) w.startAggregator();

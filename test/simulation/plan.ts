@@ -18,9 +18,10 @@ export interface Plan {
 
 const second = 1_000_000_000n;
 
-/** After these, what the bus confirmed is gone and only the next keyframe brings it back. */
+/** After these, what the bus confirmed is gone, or the wish for a keyframe is, and only the next one brings it back. */
 const unheard: ReadonlySet<FaultKind> = new Set([
   'messages corrupted',
+  'aggregator told nobody',
   'stream purged',
   'stored message lost',
   'stored message flipped',
