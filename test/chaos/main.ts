@@ -40,6 +40,13 @@ if (need !== undefined) {
   process.exit(1);
 }
 const logs = join(root, 'build/chaos');
+const stop = new AbortController();
+for (const name of ['SIGINT', 'SIGTERM'] as const) {
+  process.on(name, () => {
+    process.stderr.write('ending after this fault\n');
+    stop.abort();
+  });
+}
 const began = performance.now();
 const outcome = await runChaos({
   seed: BigInt(values.seed),
@@ -47,6 +54,7 @@ const outcome = await runChaos({
   kinds,
   interval: values.interval,
   logs,
+  signal: stop.signal,
   say: (line) => process.stderr.write(`${((performance.now() - began) / 1000).toFixed(1).padStart(7)} s  ${line}\n`),
 });
 process.stdout.write(`${values.json ? asJson(outcome) : asTable(outcome)}\n`);

@@ -13,6 +13,8 @@ export interface RunOptions {
   readonly kinds: readonly Fault[];
   readonly interval: string;
   readonly logs: string;
+  /** Ends the run after the fault in hand. */
+  readonly signal?: AbortSignal;
   /** A line for a person. */
   readonly say: (line: string) => void;
 }
@@ -63,7 +65,8 @@ export async function runChaos(options: RunOptions): Promise<Outcome> {
     await pause(2_000);
     await world.stopFlows();
     await exactWithin(oracle, false, withinMs);
-    for (let order: number[] = []; performance.now() < end && miscounts.length === 0;) {
+    const goesOn = (): boolean => performance.now() < end && miscounts.length === 0 && !options.signal?.aborted;
+    for (let order: number[] = []; goesOn();) {
       if (order.length === 0) order = shuffled(kinds.length, random);
       const n = order.shift()!;
       const wrong = await once(world, oracle, kinds[n]!, tallies[n]!, random, say);

@@ -82,8 +82,23 @@ const flipped: Fault = {
   },
 };
 
+/** Does JetStream answer? */
+async function answers(world: World): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<false>((resolve) => (timer = setTimeout(() => resolve(false), 5_000)));
+  const asked = withStream(world, (manager) => manager.streams.info(streamName)).then(
+    () => true,
+    () => false,
+  );
+  const result = await Promise.race([asked, late]);
+  clearTimeout(timer);
+  return result;
+}
+
+/** nats-server 2.9 may hang behind a full disk, its connections open and no request answered: then it is started again. */
 const noDisk: Fault = {
   kind: 'bus out of disk',
+  withinMs,
   inflict: async (world, random) => {
     const ms = random.between(1_500, 4_000);
     world.natsDisk.fill();
@@ -92,7 +107,9 @@ const noDisk: Fault = {
     } finally {
       world.natsDisk.free();
     }
-    return over(`for ${ms} ms`);
+    if (await answers(world)) return over(`for ${ms} ms`);
+    await world.nats.kill();
+    return over(`for ${ms} ms; nats-server hung and was started again`);
   },
 };
 
