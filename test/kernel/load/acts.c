@@ -11,6 +11,7 @@
  *                       the tries of those for whom there is no room are repeated after 1 s
  *     sends N PORT      connects once, sends N bytes in pieces of up to 1,000, and reads N bytes back
  *     reads N FILE      reads N blocks of 4,096 bytes from the file's beginning, past the page cache
+ *     cached N FILE     the same through the page cache, without reading ahead
  *     touches N         writes to N MiB of fresh memory, a page at a time
  *
  * Prints "ready", waits for a line, acts, prints {"tids":[pid],"calls":N,"ns":[time]}, waits for a line.
@@ -146,13 +147,15 @@ static void crowds(long n, int port)
 	nanosleep(&wait, NULL);
 }
 
-static void reads(long n, const char *file)
+static void reads(long n, const char *file, int flags)
 {
-	const int fd = open(file, O_RDONLY | O_DIRECT);
+	const int fd = open(file, O_RDONLY | flags);
 	void *block;
 
 	if (fd < 0 || posix_memalign(&block, 4096, 4096))
 		fail(file);
+	if (!(flags & O_DIRECT))
+		posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM);
 	for (long i = 0; i < n; i++)
 		if (pread(fd, block, 4096, i * 4096) != 4096)
 			fail("pread");
@@ -212,7 +215,9 @@ int main(int argc, char **argv)
 	else if (!strcmp(act, "sends"))
 		sends(n, number);
 	else if (!strcmp(act, "reads"))
-		reads(n, argument);
+		reads(n, argument, O_DIRECT);
+	else if (!strcmp(act, "cached"))
+		reads(n, argument, 0);
 	else
 		return 2;
 	printf("{\"tids\":[%d],\"calls\":%ld,\"ns\":[%lld]}\n", getpid(), n, now_ns() - begin);
