@@ -76,3 +76,16 @@ test('a second table of the object counts amounts under its own labels', async (
   );
   assert.equal(contents.seen, 100_000n);
 });
+
+test('what could not be kept from one event to the next is counted as failed, with the reason', async (t) => {
+  if (!requireBpf(t)) return;
+  const { directory, scope } = ownCgroup(t);
+  const probe = loadProbe(t, 'loses', { scope }, compile('probes/loses.bpf.c'));
+  await generate(['--call', 'number', '--first', 6000, '--keys', 200, '--calls', 200, '--cgroup', directory]);
+  const contents = probe.read();
+  const kept = contents.rows.reduce((sum, row) => sum + row.values[0]!, 0n);
+  assert.equal(kept, 16n);
+  assert.deepEqual(contents.overflow, [84n]);
+  assert.deepEqual(contents.failed, [84n, 0n, 0n, 0n], 'for want of room');
+  assert.equal(contents.seen, 100n);
+});
