@@ -7,8 +7,8 @@ import { boottimeNs } from '../shared/adapters/libc.ts';
 import { createPinnedTables } from '../shared/adapters/libbpf-pinned-tables.ts';
 import { createNatsAgentBus } from '../shared/adapters/nats-agent-bus.ts';
 import { createLog } from '../shared/adapters/pino-log.ts';
+import { failRole, onceTold } from '../shared/adapters/role-process.ts';
 import { durableSubject, resyncSubject } from '../shared/contract/subjects.ts';
-import { MusterError, describeCause } from '../shared/runtime/errors.ts';
 import { describeSettings, resolveSettings } from '../shared/runtime/settings.ts';
 import { createAgent, step } from './agent.ts';
 import { defaultLimits } from './config.ts';
@@ -45,7 +45,7 @@ async function main(): Promise<void> {
   const bus = createNatsAgentBus({ address: values.nats, name: `muster-agent ${values.host}`, log });
   // A first read that cannot be published yet gains nothing; a bus that stays away holds up nothing else.
   await Promise.race([bus.ready.catch(() => undefined), sleep(firstConnectionMs)]);
-  bus.ready.catch(fail);
+  bus.ready.catch(failRole);
   // A moment's patience, so that a server that is there is not reported as away.
   await Promise.race([bus.ready, new Promise((resolve) => setTimeout(resolve, connectPatienceMs).unref())]);
   const core = createAgent({
@@ -70,36 +70,17 @@ async function main(): Promise<void> {
     subjects: { resync: resyncSubject(values.host), durable: durableSubject(values.host) },
   });
 
-  let ending = false;
-  const stop = async (why: string): Promise<void> => {
-    if (ending) return;
-    ending = true;
+  onceTold(process.env['MUSTER_STDIN_LIFELINE'] === '1', async (why) => {
     log.info({ why }, 'stopping: last read');
     const how = await driver.stop(stopBoundMs);
     if (how === 'timeout') log.warn({}, 'the last read was not confirmed; the pins keep what it held');
     await bus.close();
     performer.closeAll();
     process.exit(0);
-  };
-  process.on('SIGTERM', () => void stop('SIGTERM'));
-  process.on('SIGINT', () => void stop('SIGINT'));
-  if (process.env['MUSTER_STDIN_LIFELINE'] === '1') {
-    process.stdin.on('end', () => void stop('parent ended'));
-    process.stdin.on('error', () => void stop('parent ended'));
-    process.stdin.resume();
-  }
+  });
   process.stdout.write(
     `${JSON.stringify({ ready: 'agent', host: values.host, pid: process.pid, uid: process.getuid!(), capabilities, lineages: core.lineages.size })}\n`,
   );
 }
 
-function fail(cause: unknown): never {
-  if (cause instanceof MusterError) {
-    process.stderr.write(`${cause.threeLines}\n`);
-    process.exit(cause.code === 'config/invalid' ? 2 : 1);
-  }
-  process.stderr.write(`${cause instanceof Error ? cause.stack : describeCause(cause)}\n`);
-  process.exit(1);
-}
-
-main().catch(fail);
+main().catch(failRole);

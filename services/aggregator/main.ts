@@ -4,8 +4,9 @@ import process from 'node:process';
 import { createNatsBatchSource } from '../shared/adapters/nats-batch-source.ts';
 import { createLog } from '../shared/adapters/pino-log.ts';
 import { createRedisCheckpointStore } from '../shared/adapters/redis-checkpoint-store.ts';
+import { failRole, onceTold } from '../shared/adapters/role-process.ts';
 import { partitionCount } from '../shared/contract/subjects.ts';
-import { describeCause, MusterError } from '../shared/runtime/errors.ts';
+import { MusterError } from '../shared/runtime/errors.ts';
 import { describeSettings, resolveSettings } from '../shared/runtime/settings.ts';
 import { CommitGate } from './adapters/commit-gate.ts';
 import { Outage } from './adapters/outage.ts';
@@ -52,12 +53,11 @@ async function main(): Promise<void> {
       const core = createPartition({ partition, nonce: `${nonce}.${partition}.${life}` });
       return { step: (event) => step(core, event), isDirty: () => isDirty(core) };
     };
-    return new PartitionDriver({ partition, createCore, isWanted, store, source, gate, outage, log, halt: fail });
+    return new PartitionDriver({ partition, createCore, isWanted, store, source, gate, outage, log, halt: failRole });
   });
 
   let stopping = false;
-  const stop = async (why: string): Promise<void> => {
-    if (stopping) return;
+  onceTold(process.env['MUSTER_STDIN_LIFELINE'] === '1', async (why) => {
     stopping = true;
     log.info({ why }, 'stopping: the stream is emptied, then the last checkpoints');
     for (const driver of drivers) driver.drain();
@@ -67,14 +67,7 @@ async function main(): Promise<void> {
     await source.close();
     await store.close();
     process.exit(0);
-  };
-  process.on('SIGTERM', () => void stop('SIGTERM').catch(fail));
-  process.on('SIGINT', () => void stop('SIGINT').catch(fail));
-  if (process.env['MUSTER_STDIN_LIFELINE'] === '1') {
-    process.stdin.on('end', () => void stop('parent ended').catch(fail));
-    process.stdin.on('error', () => void stop('parent ended').catch(fail));
-    process.stdin.resume();
-  }
+  });
 
   await Promise.all(drivers.map((driver) => driver.start()));
   setInterval(() => {
@@ -121,13 +114,4 @@ async function untilWorks(ms: number, act: () => Promise<void>): Promise<void> {
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-function fail(cause: unknown): never {
-  if (cause instanceof MusterError) {
-    process.stderr.write(`${cause.threeLines}\n`);
-    process.exit(cause.code === 'config/invalid' ? 2 : 1);
-  }
-  process.stderr.write(`${cause instanceof Error ? cause.stack : describeCause(cause)}\n`);
-  process.exit(1);
-}
-
-main().catch(fail);
+main().catch(failRole);

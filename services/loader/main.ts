@@ -9,6 +9,7 @@ import { z } from 'zod';
 import { libbpf, possibleCpus } from '../shared/adapters/libbpf.ts';
 import { preloadForeign } from '../shared/adapters/libc.ts';
 import { createLog, logLevels } from '../shared/adapters/pino-log.ts';
+import { failRole, onceTold } from '../shared/adapters/role-process.ts';
 import { MusterError } from '../shared/runtime/errors.ts';
 import type { Log } from '../shared/runtime/log.ts';
 import type { Settings, ValuesOf } from '../shared/runtime/settings.ts';
@@ -204,13 +205,7 @@ async function keep(
   log: Log,
 ): Promise<number> {
   let socket: KeeperSocket | undefined;
-  const told = new Promise<string>((resolve) => {
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve(signal));
-    if (process.env['MUSTER_STDIN_LIFELINE'] === '1') {
-      process.stdin.on('end', () => resolve('end of stdin')).on('error', () => resolve('end of stdin'));
-      process.stdin.resume();
-    }
-  });
+  const told = new Promise<string>((resolve) => onceTold(process.env['MUSTER_STDIN_LIFELINE'] === '1', resolve));
   // Without a socket there is still something to wait for: a timer keeps the process alive.
   const alive = setInterval(() => undefined, 60_000);
   if (values.socket !== undefined) {
@@ -238,12 +233,4 @@ function defaultObjects(): string {
   return `${here.replace(/(\/dist)?\/services\/loader\/?$/, '')}/build/bpf`;
 }
 
-main(process.argv.slice(2)).then(
-  (status) => process.exit(status),
-  (error: unknown) => {
-    if (!(error instanceof MusterError)) throw error;
-    if (error.log) process.stderr.write(`${error.log}\n`);
-    process.stderr.write(`${error.threeLines}\n`);
-    process.exit(error.code === 'config/invalid' ? 2 : 1);
-  },
-);
+main(process.argv.slice(2)).then((status) => process.exit(status), failRole);

@@ -2,7 +2,8 @@
 import process from 'node:process';
 import { createLog } from '../shared/adapters/pino-log.ts';
 import { createRedisCheckpointReader } from '../shared/adapters/redis-checkpoint-reader.ts';
-import { describeCause, MusterError } from '../shared/runtime/errors.ts';
+import { failRole, onceTold } from '../shared/adapters/role-process.ts';
+import { MusterError } from '../shared/runtime/errors.ts';
 import { describeSettings, resolveSettings } from '../shared/runtime/settings.ts';
 import { createAnswer } from './adapters/answer-loop.ts';
 import { serveGrpc } from './adapters/grpc-server.ts';
@@ -54,37 +55,18 @@ async function main(): Promise<void> {
   };
   const timer = setInterval(() => void probe(), probeMs);
 
-  let ending = false;
-  const stop = async (why: string): Promise<void> => {
-    if (ending) return;
-    ending = true;
+  onceTold(process.env['MUSTER_STDIN_LIFELINE'] === '1', async (why) => {
     log.info({ why }, 'stopping');
     clearInterval(timer);
     server.setServing(false);
     await server.close(graceMs);
     await port.close();
     process.exit(0);
-  };
-  process.on('SIGTERM', () => void stop('SIGTERM'));
-  process.on('SIGINT', () => void stop('SIGINT'));
-  if (process.env['MUSTER_STDIN_LIFELINE'] === '1') {
-    process.stdin.on('end', () => void stop('parent ended'));
-    process.stdin.on('error', () => void stop('parent ended'));
-    process.stdin.resume();
-  }
+  });
   await probe();
   process.stdout.write(
     `${JSON.stringify({ ready: 'query', pid: process.pid, listen: server.addresses, redis: values.redis, serving })}\n`,
   );
 }
 
-function fail(cause: unknown): never {
-  if (cause instanceof MusterError) {
-    process.stderr.write(`${cause.threeLines}\n`);
-    process.exit(cause.code === 'config/invalid' ? 2 : 1);
-  }
-  process.stderr.write(`${cause instanceof Error ? cause.stack : describeCause(cause)}\n`);
-  process.exit(1);
-}
-
-main().catch(fail);
+main().catch(failRole);
