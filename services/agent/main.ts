@@ -9,6 +9,7 @@ import { createNatsAgentBus } from '../shared/adapters/nats-agent-bus.ts';
 import { createLog } from '../shared/adapters/pino-log.ts';
 import { failRole, onceTold } from '../shared/adapters/role-process.ts';
 import { durableSubject, resyncSubject } from '../shared/contract/subjects.ts';
+import { exitUnconfirmed } from '../shared/runtime/exit-codes.ts';
 import { describeSettings, resolveSettings } from '../shared/runtime/settings.ts';
 import { createAgent, step } from './agent.ts';
 import { defaultLimits } from './config.ts';
@@ -76,7 +77,7 @@ async function main(): Promise<void> {
     if (how === 'timeout') log.warn({}, 'the last read was not confirmed; the pins keep what it held');
     await bus.close();
     performer.closeAll();
-    process.exit(0);
+    process.exit(how === 'timeout' ? exitUnconfirmed : 0);
   });
   process.stdout.write(
     `${JSON.stringify({ ready: 'agent', host: values.host, pid: process.pid, uid: process.getuid!(), capabilities, lineages: core.lineages.size })}\n`,

@@ -2,6 +2,7 @@
 import { existsSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { MusterError } from '../../shared/runtime/errors.ts';
+import { exitUnconfirmed } from '../../shared/runtime/exit-codes.ts';
 import type { Command } from '../up/commands.ts';
 import type { SaidLine } from '../up/log-line.ts';
 import type { RoleName } from '../up/roles.ts';
@@ -33,8 +34,15 @@ interface LastWords {
   tail: string[];
 }
 
-/** Resolves when every process has ended: undefined after a clean stop, else the error that ended it. */
-export function driveUp(drive: UpDrive, onSignal: (stop: () => void) => void): Promise<MusterError | undefined> {
+export interface UpEnd {
+  /** The error that ended it; absent after a clean stop. */
+  readonly failure: MusterError | undefined;
+  /** True when the agent's last read reached no bus, so that the pins hold the only copy of it. */
+  readonly unconfirmed: boolean;
+}
+
+/** Resolves when every process has ended. */
+export function driveUp(drive: UpDrive, onSignal: (stop: () => void) => void): Promise<UpEnd> {
   const { say } = drive;
   const processes = new Map<RoleName, RoleProcess>();
   const logs = new Map(drive.roles.map((role) => [role, new RoleLog(join(drive.state.path, 'log', `${role}.log`))]));
@@ -43,6 +51,7 @@ export function driveUp(drive: UpDrive, onSignal: (stop: () => void) => void): P
   let timer: NodeJS.Timeout | undefined;
   let failure: MusterError | undefined;
   let stopping = false;
+  let unconfirmed = false;
 
   return new Promise((resolve) => {
     // Effects may bring events at once; they wait until the effects before them are done.
@@ -84,6 +93,7 @@ export function driveUp(drive: UpDrive, onSignal: (stop: () => void) => void): P
         line: (line) => hear(role, line),
         exited: (code, signal) => {
           processes.delete(role);
+          if (stopping && role === 'agent' && code === exitUnconfirmed) unconfirmed = true;
           send({ kind: 'exited', role, code, signal });
         },
       });
@@ -129,7 +139,7 @@ export function driveUp(drive: UpDrive, onSignal: (stop: () => void) => void): P
           clearTimeout(timer);
           clearInterval(waiting);
           for (const log of logs.values()) log.close();
-          return resolve(failure);
+          return resolve({ failure, unconfirmed });
       }
     };
 

@@ -74,7 +74,7 @@ export async function up(parts: UpParts, options: UpOptions, place: UpPlace): Pr
     };
     const plans = parts.planRoles({ nats: options.nats === undefined, redis: options.redis === undefined });
     const supervision = parts.newSupervision(plans);
-    const failure = await driveUp(
+    const { failure, unconfirmed } = await driveUp(
       {
         step: (event, nowMs) => parts.supervise(supervision, event, nowMs),
         command: (role) => parts.commandOf(role, facts),
@@ -90,7 +90,11 @@ export async function up(parts: UpParts, options: UpOptions, place: UpPlace): Pr
         for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stop);
       },
     );
-    if (!options.keepPins) removePins(instance.pinRoot);
+    // What the bus never had is still in the pins: the next start sends it.
+    const keepPins = options.keepPins || (unconfirmed && !failure);
+    if (!keepPins) removePins(instance.pinRoot);
+    else if (!options.keepPins)
+      say(`the last counts could not be published: they stay in ${instance.pinRoot} for the next start`);
     rmSync(instance.runDir, { recursive: true, force: true });
     if (failure) throw failure;
     say('stopped');
