@@ -16,6 +16,7 @@ import {
   ensureConsumer,
   ensureStream,
   parseReply,
+  partitionOfReply,
   streamPosition,
   unacknowledgedIn,
   unacknowledgedMax,
@@ -286,13 +287,6 @@ class Source implements NatsBatchSource {
       this.log.debug({ reason: describeCause(cause) }, 'cannot look at the stream; trying on');
     }
   }
-}
-
-/** From the consumer's name in the reply subject; -1 when it is none of ours. */
-function partitionOfReply(reply: string): number {
-  const match = /\.partition-(\d{1,2})\./.exec(reply);
-  const partition = match ? Number(match[1]) : -1;
-  return partition < partitionCount ? partition : -1;
 }
 
 function translate(what: string, cause: unknown): MusterError {

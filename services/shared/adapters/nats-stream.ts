@@ -140,3 +140,10 @@ export function parseReply(reply: string): { sequence: bigint; storedMs: number 
     return undefined;
   return { sequence: BigInt(t[at]!), storedMs: Number(BigInt(t[at + 2]!) / 1_000_000n) };
 }
+
+/** From the consumer's name in the reply subject; -1 when it is none of ours. */
+export function partitionOfReply(reply: string): number {
+  const match = /\.partition-(\d{1,2})\./.exec(reply);
+  const partition = match ? Number(match[1]) : -1;
+  return partition < partitionCount ? partition : -1;
+}
