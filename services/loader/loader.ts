@@ -8,11 +8,12 @@ import { MusterError } from '../shared/runtime/errors.ts';
 import type { Log } from '../shared/runtime/log.ts';
 import { choose, mismatch } from './load/choose.ts';
 import { checkTableNames, type Live } from './load/clash.ts';
-import { fit, mayBeHalved, type Shrunk } from './load/fit.ts';
+import { fit, type Shrunk } from './load/fit.ts';
 import { skipsCounted } from './load/hooks.ts';
 import { withKernelNames } from './load/kernel-names.ts';
 import type { LoadedLineage, ProbeKernel, ProgramState } from './load/probe-kernel.ts';
 import { checkRowNames, want, type Scope, type Wanted } from './load/wanted.ts';
+import { kernelEnum } from './object/kernel-enum.ts';
 import { readObject } from './object/object.ts';
 
 /** What a host allows all its probes together. */
@@ -48,20 +49,30 @@ export function admit(
   checkRowNames(options.rows, [spec]);
   checkTableNames(probe, spec.tables, live);
   const before = live.find((l) => l.probe === probe);
-  const rows = new Map(options.rows);
+  const { rows } = options;
+  const kept = new Map<string, number>();
   for (const { name, rows: declared } of spec.tables) {
     // What was sized down when it was loaded stays as it is: the room there is by now must not end its lineage.
     const now = before?.tables.find((t) => t.name === name)?.rows;
-    if (now !== undefined && !rows.has(name) && mayBeHalved(declared, now)) rows.set(name, now);
+    if (now !== undefined && !rows.has(name) && before?.declaredRows[name] === declared) kept.set(name, now);
   }
   const usedByOthers = live.reduce((sum, l) => (l.probe === probe ? sum : sum + l.billBytes), 0);
-  const { fitted, refused } = fit([{ probe, spec, rows }], host.cpus, host.budgetBytes - usedByOthers);
+  const { fitted, refused } = fit(
+    [{ probe, spec, rows: new Map([...kept, ...rows]) }],
+    host.cpus,
+    host.budgetBytes - usedByOthers,
+  );
   const chosen = fitted.get(probe);
   if (!chosen) throw refused.get(probe)!;
-  const wanted = want(probe, spec, host.cpus, host.scope, chosen.rows);
+  const { tables } = spec;
+  const shrunk = [
+    ...chosen.shrunk,
+    ...[...kept].map(([table, now]) => ({ table, rows: now, declared: tables.find((t) => t.name === table)!.rows })),
+  ];
+  const wanted = want(probe, spec, host.cpus, host.scope, chosen.rows, shrunk);
   const lineage = bringUp(kernel, wanted, bytes, log, options);
   const usedBytes = usedByOthers + lineage.billBytes;
-  return { lineage, tables: wanted.tables, shrunk: chosen.shrunk, usedBytes, budgetBytes: host.budgetBytes };
+  return { lineage, tables: wanted.tables, shrunk, usedBytes, budgetBytes: host.budgetBytes };
 }
 
 /** `replace` false: a lineage that counts and cannot be continued is left alone, and the probe refused. */
@@ -72,7 +83,7 @@ export function bringUp(
   log: Log,
   { replace }: { readonly replace: boolean } = { replace: true },
 ): LoadedLineage {
-  const wanted = { ...asked, tables: withKernelNames(asked.tables, (name) => kernel.enumNames(name)) };
+  const wanted = { ...asked, tables: withKernelNames(asked.tables, (name) => kernelEnum(kernel.types(), name)) };
   const { probe, billBytes } = wanted;
   const pinned = kernel.lineages(probe);
   // Tags cost a load: only where they decide.

@@ -82,3 +82,17 @@ test('requests and bytes of a disk are those that were made, and those of its ow
     'every request has a disk',
   );
 });
+
+test('writes that must reach the medium are counted once, whatever the kernel makes of them', async (t) => {
+  if (!requireBpf(t)) return;
+  const device = ownDisk(t);
+  if (!requireOrSkip(t, 'loop devices', device !== undefined)) return;
+  const disk = basename(device!);
+  const probe = loadProbe(t, 'block_io');
+  const before = account(disk);
+  execFileSync('dd', ['if=/dev/zero', `of=${device}`, 'bs=8k', 'count=50', 'oflag=direct,dsync'], { stdio: 'ignore' });
+  const sectors = account(disk)[3]! - before[3]!;
+  const written = sumOf(labelled(probe, 'block_io'), { device: disk, operation: 'write', outcome: 'ok' });
+  const bytes = sumOf(labelled(probe, 'block_bytes'), { device: disk, operation: 'write' });
+  assert.deepEqual([written.count, bytes.count, sectors * 512n], [50n, 50n * 8192n, 50n * 8192n]);
+});

@@ -16,8 +16,8 @@ export class FakeProbeKernel implements ProbeKernel {
   failure: Error | undefined;
   private created = 0;
 
-  enumNames(): undefined {
-    return undefined;
+  types(): Uint8Array {
+    return new Uint8Array();
   }
 
   lineages(): Pinned[] {

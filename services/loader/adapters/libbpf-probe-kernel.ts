@@ -15,7 +15,6 @@ import { MusterError } from '../../shared/runtime/errors.ts';
 import type { Pinned } from '../load/choose.ts';
 import type { ProbeKernel, Started, Trial } from '../load/probe-kernel.ts';
 import type { Wanted } from '../load/wanted.ts';
-import { kernelEnum } from '../object/kernel-enum.ts';
 import { bootId, kernelRelease, kernelTypes } from './host.ts';
 import type { PinRoot } from './pin-root.ts';
 
@@ -30,8 +29,8 @@ export class LibbpfProbeKernel implements ProbeKernel {
 
   constructor(private readonly root: PinRoot) {}
 
-  enumNames(name: string): Readonly<Record<string, string>> | undefined {
-    return kernelEnum(kernelTypes(), name);
+  types(): Uint8Array {
+    return kernelTypes();
   }
 
   lineages(probe: string): Pinned[] {
@@ -90,6 +89,7 @@ export class LibbpfProbeKernel implements ProbeKernel {
           scope: wanted.scope.path,
           schemaHash: wanted.schemaHash,
           billBytes: wanted.billBytes,
+          declaredRows: wanted.declaredRows,
           programs: attached.map(({ name, hook }) => ({
             name,
             hook,

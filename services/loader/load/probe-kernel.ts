@@ -40,8 +40,8 @@ export interface ProbeKernel {
   readonly bootId: string;
   /** The kernel's release, e.g. "6.1.0-13-amd64". */
   readonly release: string;
-  /** Names by value of an enum of this kernel; undefined where it has none of this name. */
-  enumNames(name: string): Readonly<Record<string, string>> | undefined;
+  /** Its own types, as BTF. */
+  types(): Uint8Array;
   lineages(probe: string): Pinned[];
   /** Loads the programs, with the smallest maps and without attaching; undefined when that fails. */
   tryLoad(wanted: Wanted, bytes: Uint8Array): Trial | undefined;
