@@ -180,7 +180,7 @@ function bringUpAll(
       const chosen = fitted.get(probe);
       if (!chosen) throw refused.get(probe)!;
       for (const shrunk of chosen.shrunk) log.warn({ probe, ...shrunk, cpus }, 'table sized down to the memory budget');
-      loaded.push(bringUp(kernel, want(probe, spec, cpus, scope, chosen.rows), bytes, log));
+      loaded.push(bringUp(kernel, want(probe, spec, cpus, scope, chosen.rows, chosen.shrunk), bytes, log));
     });
   }
   if (loaded.length === 0) throw errors[0]!;
@@ -192,8 +192,8 @@ const liveProbes = (root: PinRoot): Live[] =>
   root.probes().flatMap((probe) =>
     root.lineages(probe).flatMap(({ uuid, meta, linked }) => {
       if (linked.length === 0 || !meta) return [];
-      const { tables, cpus } = meta;
-      return [{ probe, uuid, tables, billBytes: meta.billBytes ?? billBytes(tables, cpus) }];
+      const { tables, cpus, declaredRows = {} } = meta;
+      return [{ probe, uuid, tables, declaredRows, billBytes: meta.billBytes ?? billBytes(tables, cpus) }];
     }),
   );
 

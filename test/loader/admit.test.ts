@@ -35,10 +35,11 @@ function take(
 }
 
 /** What an admission leaves counting. */
-const liveAfter = ({ lineage, tables }: Admitted): Live => ({
+const liveAfter = ({ lineage, tables, shrunk }: Admitted): Live => ({
   probe: lineage.probe,
   uuid: lineage.uuid,
   tables,
+  declaredRows: Object.fromEntries(shrunk.map((s) => [s.table, s.declared])),
   billBytes: lineage.billBytes,
 });
 
@@ -77,7 +78,7 @@ test('a table’s name that another probe has is refused', () => {
 
 test('what the others take is not free', () => {
   const kernel = new FakeProbeKernel();
-  const live = [{ probe: 'other', uuid: '0', tables: [], billBytes: 64 * MiB - 1000 }];
+  const live = [{ probe: 'other', uuid: '0', tables: [], declaredRows: {}, billBytes: 64 * MiB - 1000 }];
   refused(() => take(kernel, live), 'bpf/memory', /probe tiny needs \d\.\d MiB[^]*0\.0 MiB of the budget are free/);
   assert.deepEqual(kernel.done, []);
 });
@@ -93,6 +94,7 @@ test('on 128 CPUs it is sized down, and recognized when there is more room later
   const again = take(kernel, [liveAfter(first)], { cpus: 128, budget: 64 * MiB });
   assert.equal(again.lineage.adopted, true);
   assert.equal(again.tables[0]!.rows, first.tables[0]!.rows);
+  assert.deepEqual(again.shrunk, first.shrunk);
 });
 
 test('rows of a table that it does not have, and an object that is none', () => {

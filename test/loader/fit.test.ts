@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { billBytes, mapBytes, tableBytes } from '../../services/loader/load/bill.ts';
-import { fit, mayBeHalved, parseBytes, type Candidate } from '../../services/loader/load/fit.ts';
+import { fit, parseBytes, type Candidate } from '../../services/loader/load/fit.ts';
 import type { TableSchema } from '../../services/shared/contract/lineage.ts';
 import { hintsFor } from '../../services/shared/contract/table-maps.ts';
 
@@ -83,11 +83,6 @@ test('laws: what fits is within the budget; a table costs at most its share of t
     ),
     { numRuns: 200 },
   );
-});
-
-test('a size that was halved is recognized, another is not', () => {
-  assert.ok(mayBeHalved(16384, 4096) && mayBeHalved(1000, 250) && mayBeHalved(1000, 125));
-  assert.ok(!mayBeHalved(16384, 16384) && !mayBeHalved(16384, 5000) && !mayBeHalved(1024, 2048));
 });
 
 test('maps of a probe’s own are on the bill', () => {

@@ -8,7 +8,7 @@ export const upOptionSpecs: readonly OptionSpec[] = [
   { flag: '--listen <address>', help: 'where the gRPC API listens', fallback: '127.0.0.1:50151' },
   { flag: '--state-dir <dir>', help: 'own state: bus, store, logs, lock (default /var/lib/muster as root)' },
   { flag: '--interval <time>', help: 'time between two reads', fallback: '1s' },
-  { flag: '--probes <names>', help: 'probes to load, with commas (default all built-in ones)' },
+  { flag: '--probes <names>', help: 'probes to load, names or .bpf.o files, with commas (default all built-in ones)' },
   { flag: '--host <name>', help: 'name of this host in every answer (default its hostname)' },
   { flag: '--label <pairs>', help: 'static labels of this host: role=web,zone=a', repeat: true },
   { flag: '--scope <scope>', help: 'count one cgroup v2 subtree alone: cgroup=PATH' },
@@ -34,7 +34,7 @@ const schema = z.object({
   interval: z.string().regex(/^\d+(\.\d+)?(ms|s|m)$/, 'not a time such as 1s or 500ms'),
   probes: z
     .string()
-    .regex(/^[a-z][a-z0-9_]*(,[a-z][a-z0-9_]*)*$/, 'not names with commas')
+    .regex(/^([a-z][a-z0-9_]*|[^,]+\.o)(,([a-z][a-z0-9_]*|[^,]+\.o))*$/, 'not names or object files with commas')
     .optional(),
   host: z.string().min(1).max(253).optional(),
   label: z

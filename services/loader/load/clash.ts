@@ -7,6 +7,8 @@ export interface Live {
   readonly probe: string;
   readonly uuid: string;
   readonly tables: readonly TableSchema[];
+  /** What the object asked for, of tables that were sized down. */
+  readonly declaredRows: Readonly<Record<string, number>>;
   readonly billBytes: number;
 }
 

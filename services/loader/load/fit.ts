@@ -134,12 +134,6 @@ function refusal(candidate: Candidate, cpus: number, freeBytes: number): MusterE
 
 export const mebibytes = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
 
-/** Rows that `declared` may have been halved to, "now" among them; so that what runs is recognized. */
-export function mayBeHalved(declared: number, now: number): boolean {
-  for (let rows = declared; rows > now; rows = Math.ceil(rows / 2)) if (Math.ceil(rows / 2) === now) return true;
-  return false;
-}
-
 const units: Readonly<Record<string, number>> = { '': 1, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30 };
 
 /** "64MiB" → bytes; undefined when it is no size. */

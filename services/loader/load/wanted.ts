@@ -29,6 +29,8 @@ export interface Wanted {
   readonly tables: readonly TableSchema[];
   /** 16 hex digits. */
   readonly schemaHash: string;
+  /** The object's own rows of the tables that were sized down, by table. */
+  readonly declaredRows: Readonly<Record<string, number>>;
   /** Content of .rodata. */
   readonly constants: Uint8Array;
   /** First content of the control map: generation 1, slot 0. */
@@ -40,13 +42,14 @@ export interface Wanted {
 
 const u32Max = 0xffffffff;
 
-/** `rows` overrides a table's rows by name; names of other probes' tables may stand in it. */
+/** `rows` overrides a table's rows by name; names of other probes' tables may stand in it. `shrunk`: not by hand. */
 export function want(
   probe: string,
   spec: ObjectSpec,
   cpus: number,
   scope: Scope,
   rows: ReadonlyMap<string, number>,
+  shrunk: readonly { readonly table: string; readonly declared: number }[] = [],
 ): Wanted {
   const tables = spec.tables.map((table) => {
     const count = rows.get(table.name) ?? table.rows;
@@ -89,6 +92,7 @@ export function want(
     programs: spec.programs,
     tables,
     schemaHash: schemaHash(tables).toString(16).padStart(16, '0'),
+    declaredRows: Object.fromEntries(shrunk.map((s) => [s.table, s.declared])),
     constants,
     control: firstControl(),
     mapRows,

@@ -76,6 +76,8 @@ const meta = z.object({
   schemaHash: z.string().regex(/^[0-9a-f]{16}$/),
   /** Kernel memory of all its maps, as billed when it was loaded; absent in lineages of earlier versions. */
   billBytes: z.number().nonnegative().optional(),
+  /** Rows by table that the object asked for, where the host's memory budget gave it fewer. */
+  declaredRows: z.record(z.string(), z.number().int().positive()).optional(),
   programs: z.array(program),
   tables: z.array(table).min(1),
 });
