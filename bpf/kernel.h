@@ -103,7 +103,24 @@ struct request___before_5_17 {
 	struct gendisk___muster *rq_disk;
 };
 
+/* Registers at a system call: which one it is, after the call too. Each of the two exists on its own machine. */
+struct pt_regs___x86 {
+	long orig_ax;
+};
+
+struct pt_regs___arm64 {
+	int syscallno;
+};
+
+struct net_device___muster {
+	char name[16];
+};
+
 struct sk_buff___muster {
+	struct net_device___muster *dev;
+	unsigned int len;
+	unsigned char *head, *data;
+	__u16 network_header; /* from head on */
 	__u16 protocol; /* EtherType, in network order */
 };
 
