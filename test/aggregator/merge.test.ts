@@ -80,6 +80,20 @@ test('a missing message of the agent asks for a keyframe', () => {
   assert.equal(tells(bench.batch(kernel.message(3, { only: [1] })), 'resync').length, 1);
 });
 
+test('a request for a keyframe that is lost on the way is repeated until the keyframe is here', () => {
+  const { kernel, bench } = begin();
+  kernel.count('a', 1);
+  bench.batch(kernel.message(1));
+  kernel.message(2);
+  const quiet = (atS: number, at: number): number =>
+    tells(bench.batch(kernel.message(atS, { only: [], keyframe: false }), bench.nowMs + at), 'resync').length;
+  assert.equal(quiet(3, 10_000), 1);
+  assert.equal(quiet(4, 11_000), 0, 'not at once');
+  assert.equal(quiet(5, 16_000), 1, 'but again, though nothing is missing any more');
+  bench.batch(kernel.message(6), bench.nowMs + 17_000);
+  assert.equal(quiet(7, 30_000), 0, 'and no more once it came');
+});
+
 test('poison is counted by reason, acknowledged, and changes no count', () => {
   const { kernel, bench } = begin();
   kernel.count('a', 1);

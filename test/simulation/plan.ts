@@ -18,20 +18,11 @@ export interface Plan {
 
 const second = 1_000_000_000n;
 
-/** After these, what the bus confirmed is gone, or the wish for a keyframe is, and only the next one brings it back. */
-const unheard: ReadonlySet<FaultKind> = new Set([
-  'messages corrupted',
-  'aggregator told nobody',
-  'stream purged',
-  'stored message lost',
-  'stored message flipped',
-]);
-
-/** Generations end within a run, not within an hour; or not at all. Keyframes come often only where nothing else helps. */
-function limitsOf(random: Random, faults: readonly PlannedFault[]): AgentLimits {
+/** Generations end within a run, not within an hour; or not at all. No keyframe comes unless it is asked for. */
+function limitsOf(random: Random): AgentLimits {
   return {
     ...defaultLimits,
-    keyframeEveryNs: faults.some((f) => unheard.has(f.kind)) ? 10n * second : 1000n * second,
+    keyframeEveryNs: 1000n * second,
     batchBytesMax: 4608,
     sealAgeNs: random.chance(0.6) ? 12n * second : 1000n * second,
     sealFill: random.chance(0.7) ? 0.75 : 2,
@@ -55,7 +46,7 @@ export function planOf(seed: bigint): Plan {
   })).sort((a, b) => a.atUs - b.atUs);
   return {
     seed,
-    limits: limitsOf(random, faults),
+    limits: limitsOf(random),
     hosts: hostNames.slice(0, random.chance(0.25) ? 4 : 3),
     activeUs,
     faults,

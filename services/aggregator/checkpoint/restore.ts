@@ -110,6 +110,7 @@ function restoreHost(record: HostRecord): HostState {
     unknown: record.unknown,
     changed: false,
     resyncMs: -1e15,
+    wanted: new Map(),
     sequence: 0n,
   };
   for (const l of record.lineages) host.lineages.push(restoreLineage(host, l));

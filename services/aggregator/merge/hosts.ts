@@ -4,8 +4,9 @@ import type { Poison } from '../bus/receive.ts';
 import type { HostState, MergeEffect, MergeState } from './state.ts';
 import { skewMaxMs } from './windows.ts';
 
-/** A host is asked for a keyframe at most so often. */
+/** A host is asked for a keyframe at most so often, and so many times for one that does not come. */
 const resyncEveryMs = 5_000;
+const asksMax = 24;
 /** A host's own labels are in its record, which is written with each checkpoint. */
 const labelsMax = 64;
 const labelCharsMax = 256;
@@ -29,6 +30,7 @@ export const createHost = (host: string): HostState => ({
   unknown: [],
   changed: false,
   resyncMs: -1e15,
+  wanted: new Map(),
   sequence: 0n,
 });
 
@@ -52,7 +54,10 @@ export function quarantine(state: MergeState, poison: Poison, subject: string, b
   host.changed = true;
 }
 
-/** Asks a host for a keyframe, unless it was asked just now. */
+/**
+ * Wants a keyframe of a lineage (empty: of every live one) and asks for it. The request may be lost, and what was
+ * missing may not show a second time: askAgain repeats it until the keyframe is here.
+ */
 export function askResync(
   host: HostState,
   reason: string,
@@ -60,8 +65,23 @@ export function askResync(
   nowMs: number,
   effects: MergeEffect[],
 ): void {
+  if (lineageUuid !== '') host.wanted.set(lineageUuid, asksMax);
+  else for (const l of host.lineages) if (l.status === 'live') host.wanted.set(l.uuid, asksMax);
+  ask(host, reason, lineageUuid, nowMs, effects);
+}
+
+/** To be called while the host is heard of. */
+export function askAgain(host: HostState, nowMs: number, effects: MergeEffect[]): void {
+  if (host.wanted.size > 0) ask(host, 'a keyframe that was asked for did not come', '', nowMs, effects);
+}
+
+function ask(host: HostState, reason: string, lineageUuid: string, nowMs: number, effects: MergeEffect[]): void {
   if (Math.abs(nowMs - host.resyncMs) < resyncEveryMs) return;
   host.resyncMs = nowMs;
+  for (const [uuid, left] of host.wanted) {
+    if (left > 1) host.wanted.set(uuid, left - 1);
+    else host.wanted.delete(uuid);
+  }
   effects.push({ kind: 'resync', host: host.host, reason, lineageUuid });
 }
 

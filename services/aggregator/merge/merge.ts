@@ -10,7 +10,7 @@ import type { Batch } from '../../shared/contract/batch.ts';
 import type { Columns } from '../../shared/contract/columns.ts';
 import type { CheckedBatch, KnownSchema } from '../bus/receive.ts';
 import { foldReady } from './fold.ts';
-import { askResync, createHost, describeHost, noteSkew } from './hosts.ts';
+import { askAgain, askResync, createHost, describeHost, noteSkew } from './hosts.ts';
 import { beginLineage, generationOf, quarantineYounger } from './lineages.ts';
 import type { GenerationState, HostState, LineageState, MergeEffect, MergeState } from './state.ts';
 import { createWindows, datedMs, windowPart } from './windows.ts';
@@ -63,6 +63,7 @@ export function merge(
   if (lineage.status === 'live') describeHost(host, batch);
   const dated = datedMs(batch.readWallNs, storedMs);
   noteSkew(host, dated.skewMs, effects);
+  if (batch.keyframe && batch.part === batch.parts) host.wanted.delete(lineage.uuid);
   // A message that was acknowledged to the agent and lost since (a purged or damaged stream) leaves a gap.
   if (host.sequence > 0n && batch.sequence > host.sequence + 1n)
     askResync(host, `batch ${host.sequence + 1n} is missing`, '', nowMs, effects);
@@ -81,6 +82,7 @@ export function merge(
     if (lineage.status === 'live') host.readWallNs = batch.readWallNs;
   }
   lineage.mergedWallMs = nowMs;
+  askAgain(host, nowMs, effects);
   return lineage;
 }
 

@@ -109,7 +109,9 @@ export interface HostState {
   readonly folded: Map<string, FoldedLedger & { readonly probe: string; readonly table: string }>;
   unknown: UnknownSpan[];
   changed: boolean;
+  /** When the host was last asked for a keyframe, and for which lineages none has come yet: uuid → times left to ask. */
   resyncMs: number;
+  readonly wanted: Map<string, number>;
   /** The agent's count of its messages, to notice that one is missing. Not kept: a start asks for keyframes anyway. */
   sequence: bigint;
 }
