@@ -31,6 +31,8 @@ describe('options', () => {
     [{ label: ['novalue'] }, '--label'],
     [{ scope: '/a' }, '--scope'],
     [{ rows: ['syscalls=0'] }, '--rows'],
+    [{ memoryBudget: '64MB' }, '--memory-budget'],
+    [{ probes: 'a b' }, '--probes'],
     [{ pinRoot: 'relative' }, '--pin-root'],
     [{ logLevel: 'loud' }, '--log-level'],
   ];

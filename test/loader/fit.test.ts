@@ -1,9 +1,12 @@
 /** The memory budget: what a probe costs, when its tables are sized down, and what is refused. Hosts are numbers here. */
 import assert from 'node:assert/strict';
+import { readFileSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { billBytes, mapBytes, tableBytes } from '../../services/loader/load/bill.ts';
 import { fit, parseBytes, type Candidate } from '../../services/loader/load/fit.ts';
+import { readObject } from '../../services/loader/object/object.ts';
 import type { TableSchema } from '../../services/shared/contract/lineage.ts';
 import { hintsFor } from '../../services/shared/contract/table-maps.ts';
 
@@ -108,6 +111,19 @@ test('maps of a probe’s own are on the bill', () => {
     64 * MiB,
   );
   assert.match(refused.get('a')!.what, /^map events: probe a needs 128\.\d MiB/);
+});
+
+test('all built-in probes fit into the default budget, from 2 possible CPUs to 256', () => {
+  const objects = join(import.meta.dirname, '../../build/bpf');
+  const builtIn = readdirSync(objects)
+    .filter((file) => file.endsWith('.bpf.o'))
+    .map((file): Candidate => ({ probe: file, spec: readObject(readFileSync(join(objects, file))), rows: new Map() }));
+  assert.ok(builtIn.length >= 2);
+  for (const cpus of [2, 8, 16, 64, 128, 256]) {
+    const { fitted, refused } = fit(builtIn, cpus, 256 * MiB);
+    assert.deepEqual([...refused.values()].map(String), [], `${cpus} CPUs`);
+    if (cpus <= 8) assert.ok([...fitted.values()].every((f) => f.shrunk.length === 0));
+  }
 });
 
 test('sizes as people write them', () => {
