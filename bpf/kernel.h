@@ -145,6 +145,10 @@ struct sock___muster {
 	struct sock_cgroup_data___muster sk_cgrp_data;
 };
 
+struct tcp_sock___muster {
+	__u32 srtt_us; /* smoothed round trip time in eighths of a microsecond */
+};
+
 #pragma clang attribute pop
 
 #endif

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { Generator } from './generator.ts';
 import { expectBalanced, labelled, sumOf } from './labelled.ts';
-import { loadProbe, ownCgroup, requireBpf } from './probe.ts';
+import { checkout, loadProbe, ownCgroup, requireBpf } from './probe.ts';
 
 const acts = [
   { act: 'forks', argument: 0, kind: 'process', status: '0' },
@@ -58,13 +58,8 @@ test('a thread that execs ends its process’s first thread, not the process', (
   if (!requireBpf(t)) return;
   const { directory, scope } = ownCgroup(t);
   const probe = loadProbe(t, 'processes', { scope });
-  const script = [
-    'import os, threading',
-    `open("${directory}/cgroup.procs", "w").write("0")`,
-    'threading.Thread(target=lambda: os.execv("/bin/true", ["true"])).start()',
-    'threading.Event().wait()',
-  ].join('\n');
-  execFileSync('/usr/bin/python3', ['-c', script], { stdio: 'ignore' });
+  const args = ['--comm', 'two-threads', '--cgroup', directory, 'replaces', '1'];
+  execFileSync(join(checkout, 'build/test/acts'), args, { input: 'go\n', stdio: ['pipe', 'ignore', 'inherit'] });
   const exits = labelled(probe, 'process_exits');
   assert.equal(sumOf(exits, { kind: 'process' }).count, 1n, 'one process, which ended once');
   assert.equal(sumOf(exits, { kind: 'process', comm: 'true', status: '0' }).count, 1n);

@@ -137,3 +137,27 @@ test('retransmissions to a full queue are those of /proc/net/snmp', async (t) =>
   assert.equal(canceled.count, mine);
   assert.ok(canceled.sum / canceled.count > 1_000_000_000n);
 });
+
+test('round trip times are those that TCP tells the connection’s owner', async (t) => {
+  if (!requireBpf(t)) return;
+  const port = await listen(t, (socket) => {
+    socket.on('error', () => undefined);
+    socket.pipe(socket);
+  });
+  const { directory, scope } = ownCgroup(t);
+  const probe = loadProbe(t, 'tcp_rtt', { scope });
+  const generator = await Generator.act(['--cgroup', directory, 'pings', 100, port]);
+  const { ns } = await generator.run();
+  await generator.end();
+  const told = ns.map((trip) => trip / 1000);
+  const rows = labelled(probe, 'tcp_rtt');
+  const all = sumOf(rows, { peer: '127.0.0.0/24' });
+  const mean = Number(all.sum) / Number(all.count);
+  t.diagnostic(`${all.count} segments, ${mean} us; told ${Math.min(...told)} to ${Math.max(...told)} us`);
+  // Each answer is at least one segment; the first finds the handshake's time, which nobody was told.
+  assert.ok(all.count >= 100n && all.count <= 400n, `${all.count} segments`);
+  assert.equal(rows.length, 1, 'one connection');
+  const sumTold = told.reduce((sum, trip) => sum + trip, 0);
+  assert.ok(Math.abs(mean - sumTold / told.length) <= Math.max(...told) - Math.min(...told) + 1, `${mean} us`);
+  expectBalanced(probe);
+});

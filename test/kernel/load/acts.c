@@ -5,8 +5,10 @@
  *     faults N          writes to N fresh pages, then runs no further
  *     forks N STATUS    makes N child processes that exit with STATUS, one after the other; STATUS -S: killed by signal S
  *     threads N         makes N threads that end at once
+ *     replaces 1        a second thread execs /bin/true, in place of the first
  *     udp N PORT        sends N datagrams to 127.0.0.1:PORT from one socket
  *     connects N PORT   connects to 127.0.0.1:PORT and closes, N times; a refusal is as good
+ *     pings N PORT      connects once; N times sends 100 bytes, reads them back, and asks for the round trip time
  *     crowds N PORT     listens on 127.0.0.1:PORT with room for one, connects N times, takes none, and waits for 1.3 s:
  *                       the tries of those for whom there is no room are repeated after 1 s
  *     sends N PORT      connects once, sends N bytes in pieces of up to 1,000, and reads N bytes back
@@ -14,12 +16,14 @@
  *     cached N FILE     the same through the page cache, without reading ahead
  *     touches N         writes to N MiB of fresh memory, a page at a time
  *
- * Prints "ready", waits for a line, acts, prints {"tids":[pid],"calls":N,"ns":[time]}, waits for a line.
+ * Prints "ready", waits for a line, acts, prints {"tids":[pid],"calls":N,"ns":[time]}, waits for a line. ns of pings:
+ * the kernel's round trip times after each (TCP_INFO).
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -90,6 +94,22 @@ static void threads(long n)
 	}
 }
 
+static void *become_true(void *argument)
+{
+	execl("/bin/true", "true", NULL);
+	fail("exec");
+	return argument;
+}
+
+static void replaces(void)
+{
+	pthread_t id;
+	if (pthread_create(&id, NULL, become_true, NULL))
+		fail("pthread");
+	for (;;)
+		pause();
+}
+
 static int dial(int type, int port, int must)
 {
 	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(port) };
@@ -129,6 +149,26 @@ static void sends(long n, int port)
 		if (got <= 0)
 			fail("recv");
 		left -= got;
+	}
+	close(fd);
+}
+
+static long long trips[1024];
+
+static void pings(long n, int port)
+{
+	char piece[100] = { 0 };
+	const int fd = dial(SOCK_STREAM, port, 1);
+
+	for (long i = 0; i < n && i < 1024; i++) {
+		struct tcp_info info;
+		socklen_t size = sizeof(info);
+		if (send(fd, piece, sizeof(piece), 0) != sizeof(piece) ||
+		    recv(fd, piece, sizeof(piece), MSG_WAITALL) != sizeof(piece))
+			fail("ping");
+		if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size))
+			fail("TCP_INFO");
+		trips[i] = info.tcpi_rtt * 1000LL;
 	}
 	close(fd);
 }
@@ -210,6 +250,10 @@ int main(int argc, char **argv)
 	else if (!strcmp(act, "connects"))
 		for (long c = 0; c < n; c++)
 			close(dial(SOCK_STREAM, number, 0));
+	else if (!strcmp(act, "replaces"))
+		replaces();
+	else if (!strcmp(act, "pings"))
+		pings(n, number);
 	else if (!strcmp(act, "crowds"))
 		crowds(n, number);
 	else if (!strcmp(act, "sends"))
@@ -220,7 +264,10 @@ int main(int argc, char **argv)
 		reads(n, argument, 0);
 	else
 		return 2;
-	printf("{\"tids\":[%d],\"calls\":%ld,\"ns\":[%lld]}\n", getpid(), n, now_ns() - begin);
+	printf("{\"tids\":[%d],\"calls\":%ld,\"ns\":[%lld", getpid(), n, trips[0] ? trips[0] : now_ns() - begin);
+	for (long trip = 1; trip < n && trip < 1024 && trips[trip]; trip++)
+		printf(",%lld", trips[trip]);
+	printf("]}\n");
 	fflush(stdout);
 	if (!fgets(line, sizeof(line), stdin))
 		return 0;
