@@ -155,7 +155,7 @@ export function hostMessage(host: FleetHost, nowMs: number): Host {
 }
 
 const probeReasons: Readonly<Record<string, string>> = {
-  stale: 'nothing was read lately: the agent, the bus or the aggregator is away',
+  stale: 'nothing was read lately: the probe was unloaded, or the agent, the bus or the aggregator is away',
   quarantined: 'an older live lineage counts the same events; this one is set aside',
-  ended: 'a younger lineage took over, or the probe was unloaded',
+  ended: 'a younger lineage took over',
 };
