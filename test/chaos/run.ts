@@ -3,7 +3,7 @@
  * in rounds, each round in an order of its own from the seed.
  */
 import { createRandom, type Random } from '../simulation/random.ts';
-import { pause, type Fault } from './faults/fault.ts';
+import { pause, type Fault, type Inflicted } from './faults/fault.ts';
 import { Oracle, type Verdict } from './oracle.ts';
 import { World } from './world.ts';
 
@@ -72,7 +72,7 @@ export async function runChaos(options: RunOptions): Promise<Outcome> {
       const wrong = await once(world, oracle, kinds[n]!, tallies[n]!, random, say);
       if (wrong.length > 0) miscounts.push(...wrong.map((w) => `${kinds[n]!.kind}: ${w}`));
     }
-    const lost = [...oracle.lost.values()].reduce((a, b) => a + b, 0n);
+    const lost = [...oracle.lost.values(), ...world.hosts.map((host) => host.gone)].reduce((a, b) => a + b, 0n);
     return { seed, tallies, events: oracle.made(), lost, seconds: (performance.now() - began) / 1000, miscounts };
   } finally {
     await world.end();
@@ -90,7 +90,13 @@ async function once(
   const own = random.fork();
   world.startFlows();
   await pause(own.between(300, 1_200));
-  const inflicted = await fault.inflict(world, own);
+  let inflicted: Inflicted | undefined;
+  try {
+    inflicted = await fault.inflict(world, own);
+  } catch (cause) {
+    say(`${fault.kind}: WRONG: ${String(cause)}`);
+    return [String(cause)];
+  }
   await pause(own.between(50, 400));
   await world.stopFlows();
   if (!inflicted) tally.idle++;

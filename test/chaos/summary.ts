@@ -23,7 +23,7 @@ export function asTable(outcome: Outcome): string {
     row('all', [faults, exact, '', ...figures(outcome.tallies.flatMap((t) => t.recoveryMs))]),
     row('single crashes', [crashRecoveries(outcome).length, '', '', ...figures(crashRecoveries(outcome))]),
     '',
-    `${faults} faults in ${outcome.seconds.toFixed(0)} s, ${outcome.events} events, of them ${outcome.lost} lost with the store and counted as lost; seed ${outcome.seed}`,
+    `${faults} faults in ${outcome.seconds.toFixed(0)} s, ${outcome.events} events, of them ${outcome.lost} lost with the store, and counted as lost where their pins remain; seed ${outcome.seed}`,
     outcome.miscounts.length === 0 ? 'no miscount' : `MISCOUNT\n${outcome.miscounts.map((m) => `  ${m}`).join('\n')}`,
   ].join('\n');
 }

@@ -28,6 +28,10 @@ export interface Host {
   readonly flows: readonly Flow[];
   /** True where every key has a row, so that each of them must be exact. */
   readonly roomy: boolean;
+  /** Events whose pins were removed. */
+  onlyInStore: bigint;
+  /** Of them, those gone with the store too: no answer can hold them, and no ledger number them. */
+  gone: bigint;
 }
 
 export interface WorldOptions {
@@ -220,7 +224,18 @@ export class World {
       endings.push(() => flow.end());
       return flow;
     });
-    this.hosts.push({ name, instance, cgroup, keeper, agent, bus, flows, roomy: plan.roomy });
+    this.hosts.push({
+      name,
+      instance,
+      cgroup,
+      keeper,
+      agent,
+      bus,
+      flows,
+      roomy: plan.roomy,
+      onlyInStore: 0n,
+      gone: 0n,
+    });
   }
 
   private role(name: string, kind: Parameters<typeof commandOf>[0], facts: CommandFacts): Role {

@@ -2,6 +2,7 @@
 import { busFaults } from './bus.ts';
 import type { Fault } from './fault.ts';
 import { networkFaults } from './network.ts';
+import { pinFaults } from './pins.ts';
 import { signalFaults } from './signals.ts';
 import { storeFaults } from './store.ts';
 import { systemCallFaults } from './system-calls.ts';
@@ -13,5 +14,6 @@ export const faults: readonly Fault[] = [
   ...networkFaults,
   ...storeFaults,
   ...busFaults,
+  ...pinFaults,
   ...twinFaults,
 ];

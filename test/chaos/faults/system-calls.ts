@@ -95,7 +95,10 @@ async function dies(role: Role, call: string, nth: number): Promise<boolean> {
     await pause(10)
   );
   if (strace.exitCode === null && strace.signalCode === null) strace.kill('SIGTERM');
+  // Where the main thread died first, strace may wait for ever; the kernel frees what a dead tracer held.
+  const late = setTimeout(() => strace.kill('SIGKILL'), 1_000);
   await ended;
+  clearTimeout(late);
   // What strace let go of in the instant of its death.
   await pause(20);
   return died();
