@@ -28,6 +28,8 @@ export interface Host {
   readonly flows: readonly Flow[];
   /** True where every key has a row, so that each of them must be exact. */
   readonly roomy: boolean;
+  /** performance.now() when its pins were removed last. */
+  bareAt: number;
   /** Events whose pins were removed. */
   onlyInStore: bigint;
   /** Of them, those gone with the store too: no answer can hold them, and no ledger number them. */
@@ -233,6 +235,7 @@ export class World {
       bus,
       flows,
       roomy: plan.roomy,
+      bareAt: -Infinity,
       onlyInStore: 0n,
       gone: 0n,
     });

@@ -16,6 +16,7 @@ export const pinFaults: readonly Fault[] = [
       await world.stopFlows();
       await holds(`all of ${host.name} is merged`, () => isMerged(world, host));
       const at = Date.now();
+      host.bareAt = performance.now();
       host.onlyInStore = host.flows.reduce((sum, flow) => sum + flow.total(), 0n);
       await host.agent.whileDown(() =>
         host.keeper.whileDown(async () => {
