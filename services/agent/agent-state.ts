@@ -11,6 +11,8 @@ export interface AgentState {
   readonly lineages: Map<string, LineageState>;
   /** Directories that could not be opened, with the number of tries; those of another format are never tried again. */
   readonly unopened: Map<string, { tries: number; foreign: boolean }>;
+  /** Directories without a link, and since when (wall clock, Unix ns). */
+  detached: ReadonlyMap<string, bigint>;
   /** Lineage of each message that is not confirmed. */
   readonly tokens: Map<number, LineageState>;
   readonly compose: ReturnType<typeof createComposer>;

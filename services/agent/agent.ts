@@ -31,6 +31,7 @@ export const createAgent = (config: AgentConfig): AgentState => ({
   subject: batchSubject(config.host),
   lineages: new Map(),
   unopened: new Map(),
+  detached: new Map(),
   tokens: new Map(),
   compose: createComposer(),
   changed: [],
@@ -47,7 +48,7 @@ export function step(a: AgentState, event: AgentEvent): AgentEffect[] {
   const out = new Effects();
   switch (event.kind) {
     case 'found':
-      found(a, event.directories, event.ended ?? [], out);
+      found(a, event, out);
       break;
     case 'opened':
       opened(a, event, out);

@@ -9,7 +9,10 @@ import { adopt } from './sealing.ts';
 type EventOf<K extends AgentEvent['kind']> = Extract<AgentEvent, { kind: K }>;
 
 /** All directories there are: new ones are opened, of lost ones the mapped memory is read once more. */
-export function found(a: AgentState, directories: readonly string[], ended: readonly string[], out: Effects): void {
+export function found(a: AgentState, event: EventOf<'found'>, out: Effects): void {
+  const { directories, ended = [], detached = new Map<string, bigint>() } = event;
+  a.detached = detached;
+  for (const l of a.lineages.values()) noteDetached(a, l);
   const present = new Set(directories);
   for (const directory of a.unopened.keys()) if (!present.has(directory)) a.unopened.delete(directory);
   for (const l of a.lineages.values()) {
@@ -50,6 +53,7 @@ export function opened(a: AgentState, event: EventOf<'opened'>, out: Effects): v
   }
   a.unopened.delete(directory);
   const l = createLineage(directory, meta, { machine: a.config.machine });
+  noteDetached(a, l);
   a.lineages.set(directory, l);
   out.log('info', 'reading a lineage', {
     lineage: directory,
@@ -70,6 +74,12 @@ export function openFailed(a: AgentState, event: EventOf<'open-failed'>, out: Ef
     reason: event.reason,
     tries,
   });
+}
+
+/** Reads of a detached lineage tell nothing of the time since: its messages say so. */
+function noteDetached(a: AgentState, l: LineageState): void {
+  const detachedWallNs = a.detached.get(l.directory);
+  if (detachedWallNs !== undefined) l.ref = { ...l.ref, detachedWallNs };
 }
 
 /** Of the lineages of one probe all but the newest have ended: the loader attaches one at a time. An unloaded one, too. */

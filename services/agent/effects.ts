@@ -33,7 +33,12 @@ export interface LineageImage {
 
 export type AgentEvent =
   /** All directories below the pin root, and of them the ended ones: before the first tick, and every few seconds. */
-  | { readonly kind: 'found'; readonly directories: readonly string[]; readonly ended?: readonly string[] }
+  | {
+      readonly kind: 'found';
+      readonly directories: readonly string[];
+      readonly ended?: readonly string[];
+      readonly detached?: ReadonlyMap<string, bigint>;
+    }
   | {
       readonly kind: 'opened';
       readonly directory: string;

@@ -73,7 +73,7 @@ export interface GenerationRows {
 export interface LineageState {
   readonly directory: string;
   readonly meta: LineageMeta;
-  readonly ref: LineageRef;
+  ref: LineageRef;
   readonly schemaJson: string;
   /** By table: decoders of its labels. */
   readonly decoders: readonly (readonly Decoder[])[];
@@ -131,6 +131,7 @@ export function createLineage(directory: string, meta: LineageMeta, context: Dec
       bootId: bytesOfHex(meta.bootId),
       createdBoottimeNs: BigInt(meta.createdBoottimeNs),
       createdWallNs: BigInt(meta.createdWallNs),
+      detachedWallNs: 0n,
       schemaHash: BigInt(`0x${meta.schemaHash}`),
     },
     schemaJson: JSON.stringify(meta.tables),

@@ -48,6 +48,8 @@ export class ModelLineage {
   generation = 1n;
   retired = 0n;
   sequence = 0n;
+  /** When its programs were detached. */
+  detachedWallNs = 0n;
 
   constructor(private readonly options: LineageOptions = {}) {
     this.host = options.host ?? 'web-1';
@@ -107,6 +109,7 @@ export class ModelLineage {
         bootId: Buffer.alloc(16, this.options.boot ?? 9),
         createdBoottimeNs: BigInt(this.options.createdS ?? 0) * secondNs,
         createdWallNs: BigInt(epochMs) * 1_000_000n + BigInt(this.options.createdS ?? 0) * secondNs,
+        detachedWallNs: this.detachedWallNs,
         schemaHash: schemaHash(this.tables),
       },
       generation: this.generation,

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { Durable, Resync } from '../../services/shared/contract/batch.ts';
-import { Bench, counterTable, hostRecord, ModelLineage, tells, windowTotals } from './fixtures.ts';
+import { Bench, counterTable, epochMs, hostRecord, ModelLineage, tells, windowTotals } from './fixtures.ts';
 
 const begin = (options = {}): { kernel: ModelLineage; bench: Bench } => {
   const kernel = new ModelLineage(options);
@@ -118,6 +118,21 @@ test('an upgrade is not an overlap: both lineages count, the last batch of the o
   assert.deepEqual(
     record.unknown.map((u) => u.reason),
     ['detached'],
+  );
+});
+
+test('time without a program attached is unknown from the detaching on, however late the old maps are read', () => {
+  const { kernel, bench } = begin();
+  kernel.count('a', 10);
+  bench.batch(kernel.message(1));
+  const wallNs = (s: number): bigint => BigInt(epochMs) * 1_000_000n + BigInt(s) * 1_000_000_000n;
+  kernel.detachedWallNs = wallNs(2);
+  bench.batch(kernel.message(100));
+  bench.batch(new ModelLineage({ uuid: 2, createdS: 99 }).message(101));
+  bench.commit();
+  assert.deepEqual(
+    hostRecord(bench.blobs).unknown.map((u) => [u.reason, u.startWallNs, u.endWallNs]),
+    [['detached', wallNs(2), wallNs(99)]],
   );
 });
 

@@ -47,6 +47,7 @@ const delta = of(Batch, {
     bootId,
     createdBoottimeNs: 123_456_789n,
     createdWallNs: 1_700_000_000_000_000_000n,
+    detachedWallNs: 0n,
     schemaHash: 0x0123456789abcdefn,
   },
   generation: 3n,

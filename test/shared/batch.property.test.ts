@@ -20,7 +20,15 @@ const batch = fc.record(
     hostLabels: fc.dictionary(fc.stringMatching(/^[a-z]{1,8}$/), name, { maxKeys: 3, noNullPrototype: true }),
     kernelRelease: fc.string(),
     lineage: fc.record(
-      { probe: name, uuid: bytes(16), bootId: bytes(16), createdBoottimeNs: u64, createdWallNs: u64, schemaHash: u64 },
+      {
+        probe: name,
+        uuid: bytes(16),
+        bootId: bytes(16),
+        createdBoottimeNs: u64,
+        createdWallNs: u64,
+        schemaHash: u64,
+        detachedWallNs: u64,
+      },
       plain,
     ),
     generation: fc.bigInt({ min: 1n, max: (1n << 56n) - 1n }),

@@ -132,7 +132,12 @@ export function drive(options: DriveOptions): Driver {
     try {
       const directories = tables.list();
       listFailed = false;
-      receive({ kind: 'found', directories, ended: tables.ended?.(directories) ?? [] });
+      receive({
+        kind: 'found',
+        directories,
+        ended: tables.ended?.(directories) ?? [],
+        detached: tables.detached?.(directories) ?? new Map(),
+      });
     } catch (cause) {
       if (!listFailed) log.warn({ reason: describeCause(cause) }, 'pins cannot be listed; reading those that are open');
       listFailed = true;

@@ -78,7 +78,9 @@ export function merge(
   }
   if (batch.readBoottimeNs > lineage.readBoottimeNs) {
     lineage.readBoottimeNs = batch.readBoottimeNs;
-    lineage.readWallNs = batch.readWallNs;
+    // What is read after the programs were detached tells nothing of the time since: that time is the successor's gap.
+    const { detachedWallNs } = batch.lineage!;
+    lineage.readWallNs = detachedWallNs > 0n && detachedWallNs < batch.readWallNs ? detachedWallNs : batch.readWallNs;
     if (lineage.status === 'live') host.readWallNs = batch.readWallNs;
   }
   lineage.mergedWallMs = nowMs;

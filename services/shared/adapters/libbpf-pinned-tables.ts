@@ -4,7 +4,7 @@
  * Live memory is copied first, word by word of 64 bits or wider, and looked at in halves only in the copy: a live
  * counter read in halves near a carry reads 2^32 too much.
  */
-import { closeSync, openSync, readFileSync, readdirSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { controlWords, retiredWords } from '../contract/control.ts';
 import { parseLineageMeta } from '../contract/lineage.ts';
@@ -33,6 +33,16 @@ export function createPinnedTables(pinRoot: string): PinnedTables {
     list,
     // Read from the directory's names: looking for a pin that is not there costs an exception.
     ended: (directories) => directories.filter((d) => childrenOf(join(pinRoot, d)).includes('ended')),
+    // Removing the last link's pin was the last change of the directory.
+    detached: (directories) =>
+      new Map(
+        directories.flatMap((d): [string, bigint][] => {
+          const path = join(pinRoot, d);
+          if (childrenOf(path).some((name) => name.startsWith('link-'))) return [];
+          const mtimeNs = statSync(path, { bigint: true, throwIfNoEntry: false })?.mtimeNs;
+          return mtimeNs === undefined ? [] : [[d, mtimeNs]];
+        }),
+      ),
     open: (directory) => new OpenLineage(join(pinRoot, directory)),
     async gracePeriod() {
       if (onlineCpus() > 1 && (await membarrierGlobal()) && onlineCpus() > 1) return;

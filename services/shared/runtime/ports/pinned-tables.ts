@@ -53,6 +53,8 @@ export interface PinnedTables {
   list(): string[];
   /** Of these, the ones whose probe was unloaded: nothing counts in them any more. Absent: that is not told. */
   ended?(directories: readonly string[]): string[];
+  /** Of these, the ones whose links are gone, and since when (wall clock, Unix ns). Absent: that is not told. */
+  detached?(directories: readonly string[]): ReadonlyMap<string, bigint>;
   /** Opens one. Throws MusterError bpf/map or pins/none. */
   open(directory: string): PinnedLineage;
   /** Resolves after every program that was running at the call has ended; never blocks the event loop. */
