@@ -28,7 +28,7 @@ export interface Host {
   readonly flows: readonly Flow[];
   /** True where every key has a row, so that each of them must be exact. */
   readonly roomy: boolean;
-  /** performance.now() when its pins were removed last. */
+  /** performance.now() when its lineage began, or earlier. */
   bareAt: number;
   /** Events whose pins were removed. */
   onlyInStore: bigint;
@@ -235,7 +235,7 @@ export class World {
       bus,
       flows,
       roomy: plan.roomy,
-      bareAt: -Infinity,
+      bareAt: performance.now(),
       onlyInStore: 0n,
       gone: 0n,
     });
