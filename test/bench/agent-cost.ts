@@ -57,7 +57,19 @@ async function withAgent<T>(rows: number, measure: (pid: number) => Promise<T>):
     await source.close();
     const loader = [process.execPath, join(root, 'dist/services/loader/main.js'), '--keep', '--probes', 'syscalls'];
     await start(
-      [...loader, '--pin-root', pinRoot, '--scope', `cgroup=${cgroup}`, '--rows', `syscalls=${rows + 256}`, '--gid', String(unprivileged), '--socket', join(dir, 'keeper.sock')],
+      [
+        ...loader,
+        '--pin-root',
+        pinRoot,
+        '--scope',
+        `cgroup=${cgroup}`,
+        '--rows',
+        `syscalls=${rows + 256}`,
+        '--gid',
+        String(unprivileged),
+        '--socket',
+        join(dir, 'keeper.sock'),
+      ],
       /"ready"/,
     );
     const changing = (async (): Promise<void> => {
@@ -68,7 +80,23 @@ async function withAgent<T>(rows: number, measure: (pid: number) => Promise<T>):
     })();
     const bare = ['setpriv', '--inh-caps=-all,+setuid,+setgid', 'setpriv', '--bounding-set=-all', '--no-new-privs'];
     const agent = await start(
-      [...bare, process.execPath, join(root, 'dist/services/agent/main.js'), '--host', 'bench', '--interval', '1s', '--pin-root', pinRoot, '--nats', `127.0.0.1:${port}`, '--uid', String(unprivileged), '--gid', String(unprivileged)],
+      [
+        ...bare,
+        process.execPath,
+        join(root, 'dist/services/agent/main.js'),
+        '--host',
+        'bench',
+        '--interval',
+        '1s',
+        '--pin-root',
+        pinRoot,
+        '--nats',
+        `127.0.0.1:${port}`,
+        '--uid',
+        String(unprivileged),
+        '--gid',
+        String(unprivileged),
+      ],
       /"ready"/,
     );
     const result = await measure(agent.pid!);
@@ -116,7 +144,9 @@ async function freePort(): Promise<number> {
 }
 
 function cgroupMount(): string {
-  const mount = readFileSync('/proc/self/mounts', 'utf8').split('\n').find((line) => line.split(' ')[2] === 'cgroup2');
+  const mount = readFileSync('/proc/self/mounts', 'utf8')
+    .split('\n')
+    .find((line) => line.split(' ')[2] === 'cgroup2');
   if (!mount) throw new Error('cgroup v2 is not mounted: mount -t cgroup2 none /sys/fs/cgroup');
   return mount.split(' ')[1]!;
 }
@@ -126,4 +156,5 @@ const cpuNs = (pid: number): bigint =>
     .map((tid) => BigInt(readFileSync(`/proc/${pid}/task/${tid}/schedstat`, 'utf8').split(' ')[0]!))
     .reduce((sum, ns) => sum + ns, 0n);
 
-const rssMb = (pid: number): number => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]) / 1024;
+const rssMb = (pid: number): number =>
+  Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]) / 1024;

@@ -32,13 +32,17 @@ export function printFigures(bench: string, figures: readonly Figure[], json: bo
       f.aim === undefined ? '' : `aim ≤ ${short(f.aim)}`,
       f.peer === undefined ? '' : `${f.peerName} ${short(f.peer)}, ratio ${short(f.ours / f.peer)}`,
     ].filter(Boolean);
-    process.stdout.write(`${f.figure.padEnd(width)}  ${short(f.ours).padStart(8)} ${f.unit}${notes.length > 0 ? `  (${notes.join('; ')})` : ''}\n`);
+    process.stdout.write(
+      `${f.figure.padEnd(width)}  ${short(f.ours).padStart(8)} ${f.unit}${notes.length > 0 ? `  (${notes.join('; ')})` : ''}\n`,
+    );
   }
 }
 
 const firstLine = (command: string, args: string[]): string => {
   try {
-    return execFileSync(command, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).split('\n')[0]!.trim();
+    return execFileSync(command, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })
+      .split('\n')[0]!
+      .trim();
   } catch {
     return `${command}: not found`;
   }
@@ -47,8 +51,14 @@ const firstLine = (command: string, args: string[]): string => {
 /** Versions and load, on stderr: what a figure means nothing without. */
 export function printConditions(): void {
   const lines = [
-    `kernel ${release()}, node ${process.version}, load ${loadavg().map((l) => l.toFixed(2)).join(' ')}`,
-    [firstLine('nats-server', ['--version']), firstLine('redis-server', ['--version']).slice(0, 28), firstLine('clang', ['--version'])].join(', '),
+    `kernel ${release()}, node ${process.version}, load ${loadavg()
+      .map((l) => l.toFixed(2))
+      .join(' ')}`,
+    [
+      firstLine('nats-server', ['--version']),
+      firstLine('redis-server', ['--version']).slice(0, 28),
+      firstLine('clang', ['--version']),
+    ].join(', '),
   ];
   process.stderr.write(`${lines.join('\n')}\n`);
 }

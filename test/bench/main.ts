@@ -15,7 +15,11 @@ const benches: Record<string, { readonly what: string; readonly run: (options: O
 };
 
 const { values, positionals } = parseArgs({
-  options: { json: { type: 'boolean', default: false }, seconds: { type: 'string', default: '20' }, help: { type: 'boolean', default: false } },
+  options: {
+    json: { type: 'boolean', default: false },
+    seconds: { type: 'string', default: '20' },
+    help: { type: 'boolean', default: false },
+  },
   allowPositionals: true,
 });
 const bench = benches[positionals[0] ?? ''];

@@ -15,7 +15,12 @@ const header = 'NATS/1.0\r\nNats-Msg-Id: \r\n\r\n'.length;
 const controlLine = 'HPUB   _INBOX.0123456789012345678901.012345 100 100000\r\n\r\n'.length;
 
 export function wireBytes(): Figure[] {
-  return [300, 2000].map((rows) => ({ figure: `wire_bytes_per_row_${rows}`, unit: 'bytes', ours: bytesPerRow(rows), aim: 9 }));
+  return [300, 2000].map((rows) => ({
+    figure: `wire_bytes_per_row_${rows}`,
+    unit: 'bytes',
+    ours: bytesPerRow(rows),
+    aim: 9,
+  }));
 }
 
 function bytesPerRow(rows: number): number {
@@ -28,7 +33,10 @@ function bytesPerRow(rows: number): number {
     agent.run(1);
   }
   const published = agent.effects.filter((e): e is Extract<AgentEffect, { kind: 'publish' }> => e.kind === 'publish');
-  const bytes = published.reduce((sum, e) => sum + e.payload.length + e.id.length + e.subject.length + header + controlLine, 0);
+  const bytes = published.reduce(
+    (sum, e) => sum + e.payload.length + e.id.length + e.subject.length + header + controlLine,
+    0,
+  );
   return bytes / (rows * seconds);
 }
 

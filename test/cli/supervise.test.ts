@@ -23,8 +23,10 @@ function instance(from = plans) {
     /** Begins and makes every role ready; answers the effects of the last step. */
     bringUp(nowMs = 0): SuperviseEffect[] {
       let effects = supervise(state, { kind: 'begin' }, nowMs);
-      for (const role of ['nats', 'redis', 'keeper'] as const) effects = supervise(state, { kind: 'ready', role }, nowMs);
-      for (const role of ['query', 'aggregator', 'agent'] as const) effects = supervise(state, { kind: 'ready', role }, nowMs);
+      for (const role of ['nats', 'redis', 'keeper'] as const)
+        effects = supervise(state, { kind: 'ready', role }, nowMs);
+      for (const role of ['query', 'aggregator', 'agent'] as const)
+        effects = supervise(state, { kind: 'ready', role }, nowMs);
       return effects;
     },
   };

@@ -182,7 +182,7 @@ test('what is wrong with the call is said in three lines, and nothing is pinned'
     [
       ['--probes', 'syscalls', '--rows', 'syscals=5'],
       2,
-      /no probe has a table of this name\n.*\n {2}fix: did you mean syscalls\?/,
+      /why: no probe has a table of this name\n {2}fix: did you mean syscalls\?/,
     ],
     [['--probes', 'syscalls', '--scope', 'cgroup=/no/such'], 2, /no such cgroup/],
     [['--probes', 'syscalls', '--pin-root', directory], 1, /not on a BPF file system\n.*\n {2}fix: .*mount -t bpf/],

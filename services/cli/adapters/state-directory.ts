@@ -7,9 +7,9 @@
  *   nats/ redis/     their configuration and data
  *   log/             <role>.log
  */
-import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { MusterError } from '../../shared/runtime/errors.ts';
 import type { ServerPorts } from '../up/server-files.ts';
@@ -46,6 +46,13 @@ const asId = (value: unknown): ProcessId | undefined => {
   return typeof id?.pid === 'number' && typeof id.startTime === 'string' ? (id as ProcessId) : undefined;
 };
 
+/** With its parents. Node's own recursive form never returns where the kernel says ENOENT below a parent that exists (/proc). */
+function makeDirectory(path: string): void {
+  if (existsSync(path)) return;
+  makeDirectory(dirname(path));
+  mkdirSync(path, { mode: 0o700 });
+}
+
 export class StateDirectory {
   private readonly processes = new Map<string, ProcessId>();
 
@@ -54,8 +61,7 @@ export class StateDirectory {
   /** Takes the directory, made when absent. Throws MusterError state/in-use naming the pid that has it. */
   static take(path: string): StateDirectory {
     try {
-      mkdirSync(path, { recursive: true, mode: 0o700 });
-      for (const name of ['nats', 'redis', 'log']) mkdirSync(join(path, name), { recursive: true, mode: 0o700 });
+      for (const name of ['nats', 'redis', 'log']) makeDirectory(join(path, name));
     } catch (cause) {
       throw new MusterError('config/invalid', `use state directory ${path}`, {
         cause,

@@ -8,7 +8,7 @@ export const upOptionSpecs: readonly OptionSpec[] = [
   { flag: '--listen <address>', help: 'where the gRPC API listens', fallback: '127.0.0.1:50151' },
   { flag: '--state-dir <dir>', help: 'own state: bus, store, logs, lock (default /var/lib/muster as root)' },
   { flag: '--interval <time>', help: 'time between two reads', fallback: '1s' },
-  { flag: '--probes <names>', help: 'probes to load, names or .bpf.o files, with commas (default all built-in ones)' },
+  { flag: '--probes <names>', help: 'probes to load, names or .bpf.o files, with commas (default syscalls,runqueue)' },
   { flag: '--host <name>', help: 'name of this host in every answer (default its hostname)' },
   { flag: '--label <pairs>', help: 'static labels of this host: role=web,zone=a', repeat: true },
   { flag: '--scope <scope>', help: 'count one cgroup v2 subtree alone: cgroup=PATH' },
@@ -28,10 +28,19 @@ const address = z
   .string()
   .regex(/^(\[[0-9a-fA-F:.]+\]|[^\s:]+):\d{1,5}$/, 'not HOST:PORT')
   .refine((a) => Number(a.split(':').at(-1)) < 65536, 'no such port');
+const unitMs: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000 };
+const intervalMs = (text: string): number => Number.parseInt(text, 10) * unitMs[/[a-z]+$/.exec(text)![0]]!;
 const schema = z.object({
-  listen: address,
+  // Clear text without credentials: for this machine alone.
+  listen: address.regex(
+    /^(localhost|127(\.\d{1,3}){3}|\[::1\]):/,
+    'others could reach it, in clear text; give 127.0.0.1:PORT',
+  ),
   stateDir: z.string().min(1).optional(),
-  interval: z.string().regex(/^\d+(\.\d+)?(ms|s|m)$/, 'not a time such as 1s or 500ms'),
+  interval: z
+    .string()
+    .regex(/^\d+(ms|s|m)$/, 'not a time such as 1s or 500ms')
+    .refine((t) => intervalMs(t) >= 50 && intervalMs(t) <= 600_000, 'not between 50ms and 10m'),
   probes: z
     .string()
     .regex(/^([a-z][a-z0-9_]*|[^,]+\.o)(,([a-z][a-z0-9_]*|[^,]+\.o))*$/, 'not names or object files with commas')
@@ -39,6 +48,7 @@ const schema = z.object({
   host: z.string().min(1).max(253).optional(),
   label: z
     .array(z.string().regex(/^[a-z_][a-z0-9_]*=[^,]*(,[a-z_][a-z0-9_]*=[^,]*)*$/, 'not name=value pairs with commas'))
+    .refine((all) => !all.some((pairs) => /(^|,)host=/.test(pairs)), 'host is the name of the host: use --host')
     .default([]),
   scope: z
     .string()
@@ -64,7 +74,7 @@ export function parseUpOptions(raw: Readonly<Record<string, unknown>>): UpOption
   const issue = parsed.error.issues[0]!;
   const name = String(issue.path[0]);
   const flag = `--${name.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`)}`;
-  throw new MusterError('config/invalid', `${flag} ${JSON.stringify(raw[name])}: ${issue.message}`, {
+  throw new MusterError('config/invalid', `${flag} ${[raw[name]].flat().join(' ')}: ${issue.message}`, {
     remedy: 'see `muster up --help`',
   });
 }

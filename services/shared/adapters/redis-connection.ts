@@ -60,7 +60,10 @@ export function connectRedis(options: RedisOptions): RedisLink {
   });
   client.on('close', () => {
     if (!away && !closed)
-      log.warn({ redis: address, reason: describeCause(trouble) || 'connection closed' }, 'store is away; connecting again');
+      log.warn(
+        { redis: address, reason: describeCause(trouble) || 'connection closed' },
+        'store is away; connecting again',
+      );
     away = true;
   });
 

@@ -27,7 +27,9 @@ export function encodeHost(host: string): string {
 /** The host of a token, or undefined when the token is not one that encodeHost writes. */
 export function decodeHost(token: string): string | undefined {
   if (!/^(?:[A-Za-z0-9_-]|=[0-9A-F]{2})+$/.test(token)) return undefined;
-  const bytes = token.match(/=[0-9A-F]{2}|./g)!.map((t) => (t.length === 3 ? parseInt(t.slice(1), 16) : t.charCodeAt(0)));
+  const bytes = token
+    .match(/=[0-9A-F]{2}|./g)!
+    .map((t) => (t.length === 3 ? parseInt(t.slice(1), 16) : t.charCodeAt(0)));
   try {
     const host = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(Uint8Array.from(bytes));
     return encodeHost(host) === token ? host : undefined;

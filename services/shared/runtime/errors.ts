@@ -7,11 +7,17 @@
 export type Disposition = 'retry' | 'drop' | 'halt' | 'reject';
 
 const table = {
-  'bpf/no-privilege': ['halt', 'run as root, or grant CAP_BPF, CAP_PERFMON and CAP_DAC_OVERRIDE; or try `muster doctor`'],
+  'bpf/no-privilege': [
+    'halt',
+    'run as root, or grant CAP_BPF, CAP_PERFMON and CAP_DAC_OVERRIDE; or try `muster doctor`',
+  ],
   'bpf/no-btf': ['halt', 'use a kernel built with CONFIG_DEBUG_INFO_BTF=y (/sys/kernel/btf/vmlinux)'],
   'bpf/no-bpffs': ['halt', 'mount -t bpf bpf /sys/fs/bpf'],
   'bpf/object': ['reject', 'build the object with `clang -g -O2 -target bpf` against bpf/muster.bpf.h'],
-  'bpf/contract': ['reject', 'include "muster.bpf.h" and declare at least one table with MUSTER_COUNTER or MUSTER_HISTOGRAM'],
+  'bpf/contract': [
+    'reject',
+    'include "muster.bpf.h" and declare at least one table with MUSTER_COUNTER or MUSTER_HISTOGRAM',
+  ],
   'bpf/verifier': ['reject', 'read the verifier log; its last lines name the instruction'],
   'bpf/attach': ['reject', 'see `muster doctor` for the hooks this kernel has'],
   'bpf/pin': ['halt', 'check that the pin root is on bpffs and writable'],
@@ -89,7 +95,12 @@ export class MusterError extends Error {
 
   /** For a terminal: what, why, the next command. */
   get threeLines(): string {
-    return `error: ${this.what}\n  why: ${describeCause(this.cause) || this.code}\n  fix: ${this.remedy}`;
+    // "operation: cause" says both where no foreign error stands behind it.
+    const [, operation, reason] = /^(.+?): (.+)$/s.exec(this.what) ?? [];
+    const cause = describeCause(this.cause);
+    if (cause || !operation || !reason)
+      return `error: ${this.what}\n  why: ${cause || this.code}\n  fix: ${this.remedy}`;
+    return `error: ${operation}\n  why: ${reason}\n  fix: ${this.remedy}`;
   }
 }
 

@@ -83,7 +83,7 @@ export function resolveSettings<S extends Settings>(
     const parsed = setting.schema.safeParse(raw);
     if (!parsed.success) {
       const place = origin === 'environment' ? variableOf(name) : flagOf(name);
-      throw invalid(`${place} ${JSON.stringify(raw)}: ${parsed.error.issues[0]?.message ?? 'not valid'}`);
+      throw invalid(`${place} ${[raw].flat().join(' ')}: ${parsed.error.issues[0]?.message ?? 'not valid'}`);
     }
     values[name] = parsed.data;
     origins[name] = origin;
