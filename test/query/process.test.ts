@@ -61,7 +61,7 @@ test(
   async () => {
     const [open, flag] = await Promise.all([start(['--listen', '0.0.0.0:0']).ended, start(['--lisen', 'x']).ended]);
     assert.deepEqual([open.code, flag.code], [2, 2]);
-    assert.match(open.err, /others could reach it.*\n.*\n {2}fix: .*--insecure-listen\n$/);
+    assert.match(open.err, /why: others could reach it.*\n {2}fix: .*--insecure-listen\n$/);
     assert.match(flag.err, /did you mean --listen\?/);
   },
 );

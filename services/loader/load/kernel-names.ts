@@ -9,6 +9,9 @@ const enums: Readonly<Record<string, { readonly name: string; readonly prefix: s
   drop_reason: { name: 'skb_drop_reason', prefix: 'SKB_DROP_REASON_' },
 };
 
+/** The meanings that this file gives names to. */
+export const kernelNamed: readonly string[] = Object.keys(enums);
+
 export function withKernelNames(
   tables: readonly TableSchema[],
   enumNames: (name: string) => Readonly<Record<string, string>> | undefined,
