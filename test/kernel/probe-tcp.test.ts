@@ -110,13 +110,23 @@ test('bytes are counted by name, direction and service port, to the byte', async
   expectBalanced(probe);
 });
 
+/** The label is the lower port of the two: a listener's is below every port that the kernel gives to a caller. */
+async function freePortBelowEphemeral(): Promise<number> {
+  for (let port = 20_000 + (process.pid % 5000); ; port++) {
+    const taken = createServer();
+    const free = await new Promise<boolean>((resolve) => {
+      taken.once('error', () => resolve(false)).listen(port, '127.0.0.1', () => resolve(true));
+    });
+    if (!free) continue;
+    taken.close();
+    await once(taken, 'close');
+    return port;
+  }
+}
+
 test('retransmissions to a full queue are those of /proc/net/snmp', async (t) => {
   if (!requireBpf(t)) return;
-  const taken = createServer().listen(0, '127.0.0.1');
-  await once(taken, 'listening');
-  const { port } = taken.address() as AddressInfo;
-  taken.close();
-  await once(taken, 'close');
+  const port = await freePortBelowEphemeral();
   const probe = loadProbe(t, 'tcp_retransmits');
   const connects = loadProbe(t, 'tcp_connects');
   const generator = await Generator.act(['--comm', 'crowds-in', 'crowds', 12, port]);
