@@ -121,7 +121,7 @@ export function batchSourceContract(name: string, make: () => Promise<SourceUnde
           ),
         20_000,
       );
-      await until(() => got.some((m) => text(m) === 'after'));
+      await until(() => got.some((m) => text(m) === 'after'), 20_000);
       assert.notEqual(got.at(-1)!.streamIdentity, identity);
       await source.close();
     });
