@@ -56,42 +56,14 @@ fi
 # ---------------------------------------------------------------------------------------------------------------------
 step='Debian packages'
 packages=(clang llvm libbpf-dev bpftool nats-server redis-server protobuf-compiler libprotobuf-dev g++ make python3 libc6-dev strace)
-missing=()
 if command -v dpkg-query >/dev/null; then
-  installed=$(dpkg-query -W -f '${db:Status-Status} ${Package}\n' "${packages[@]}" 2>/dev/null | sed -n 's/^installed //p' || true)
-  for package in "${packages[@]}"; do
-    grep -qx -- "$package" <<<"$installed" || missing+=("$package")
-  done
+  remedy="as root: apt-get update && apt-get install --no-install-recommends ${packages[*]}"
+  bash deploy/packages.sh "${packages[@]}"
 else
   remedy="install the equivalents of: ${packages[*]}"
   for program in clang llvm-strip bpftool nats-server redis-server protoc g++ make python3; do
     command -v "$program" >/dev/null || { say "$program is missing"; false; }
   done
-fi
-if [ ${#missing[@]} -gt 0 ]; then
-  remedy="as root: apt-get update && apt-get install --no-install-recommends ${missing[*]}"
-  say "installing Debian packages: ${missing[*]}"
-  may_be_root || { say 'neither root nor sudo is at hand'; false; }
-  # Muster starts its own servers. Debian would also start system-wide ones on install: a policy that refuses service
-  # starts stands in the way for as long as apt runs, and whatever policy was there before is put back.
-  policy=/usr/sbin/policy-rc.d
-  kept=''
-  if [ ! -e $policy ]; then
-    printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee $policy >/dev/null
-    "${as_root[@]}" chmod 755 $policy
-    kept=made
-  fi
-  restore_policy() { [ -z "$kept" ] || "${as_root[@]}" rm -f $policy; }
-  trap restore_policy EXIT
-  install=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}")
-  # The package lists may be absent or old: refresh them only when the first try fails.
-  if ! "${install[@]}" >build/stamps/apt.log 2>&1; then
-    say 'refreshing the package lists'
-    "${as_root[@]}" apt-get update -qq >&2
-    "${install[@]}" >build/stamps/apt.log 2>&1 || { tail -n 20 build/stamps/apt.log >&2; false; }
-  fi
-  restore_policy
-  trap - EXIT
 fi
 
 # ---------------------------------------------------------------------------------------------------------------------
