@@ -1,32 +1,14 @@
 /** A probe that uses the header as a user would: buckets as in TypeScript, several tables, amounts, label tags. */
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { test } from 'node:test';
 import { bucketOf } from '../../services/shared/algebra/histogram.ts';
-import { checkout, loadProbe, ownCgroup, requireBpf, total } from './probe.ts';
+import { compileProbe, loadProbe, ownCgroup, requireBpf, total } from './probe.ts';
 import { generate } from './generator.ts';
-
-/** Compiles a source beside this file with the script that users are told to use. */
-function compile(source: string): Buffer {
-  const directory = mkdtempSync(join(tmpdir(), 'muster-probe-'));
-  try {
-    const object = join(directory, 'probe.bpf.o');
-    execFileSync(join(checkout, 'deploy/build-bpf.sh'), [join(import.meta.dirname, source), object], {
-      stdio: 'inherit',
-    });
-    return readFileSync(object);
-  } finally {
-    rmSync(directory, { recursive: true });
-  }
-}
 
 test('the kernel puts values near every power of two into the buckets that user space names', async (t) => {
   if (!requireBpf(t)) return;
   const { directory, scope } = ownCgroup(t);
-  const probe = loadProbe(t, 'buckets', { scope }, compile('probes/buckets.bpf.c'));
+  const probe = loadProbe(t, 'buckets', { scope }, compileProbe('probes/buckets.bpf.c'));
   const rounds = 3n;
   await generate([
     '--call',
@@ -56,7 +38,7 @@ test('the kernel puts values near every power of two into the buckets that user 
 test('a second table of the object counts amounts under its own labels', async (t) => {
   if (!requireBpf(t)) return;
   const { directory, scope } = ownCgroup(t);
-  const probe = loadProbe(t, 'buckets', { scope }, compile('probes/buckets.bpf.c'));
+  const probe = loadProbe(t, 'buckets', { scope }, compileProbe('probes/buckets.bpf.c'));
   await generate(['--call', 'number', '--first', 5000, '--keys', 100, '--calls', 100, '--cgroup', directory]);
   const schema = probe.meta.tables[1]!;
   assert.deepEqual(
@@ -80,7 +62,7 @@ test('a second table of the object counts amounts under its own labels', async (
 test('what could not be kept from one event to the next is counted as failed, with the reason', async (t) => {
   if (!requireBpf(t)) return;
   const { directory, scope } = ownCgroup(t);
-  const probe = loadProbe(t, 'loses', { scope }, compile('probes/loses.bpf.c'));
+  const probe = loadProbe(t, 'loses', { scope }, compileProbe('probes/loses.bpf.c'));
   await generate(['--call', 'number', '--first', 6000, '--keys', 200, '--calls', 200, '--cgroup', directory]);
   const contents = probe.read();
   const kept = contents.rows.reduce((sum, row) => sum + row.values[0]!, 0n);

@@ -2,7 +2,9 @@
  * Real probes in the real kernel, for tests: loaded as the loader does it, under a pin root of their own, and read as
  * the agent does it. Each test's probe counts a cgroup of its own, or the whole host where that is what it tests.
  */
-import { mkdirSync, readFileSync, rmdirSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, rmdirSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { LibbpfProbeKernel } from '../../services/loader/adapters/libbpf-probe-kernel.ts';
@@ -22,6 +24,20 @@ import { requireOrSkip } from '../require.ts';
 
 export const checkout = join(import.meta.dirname, '../..');
 export const builtProbe = (name: string): Uint8Array => readFileSync(join(checkout, `build/bpf/${name}.bpf.o`));
+
+/** Compiles a source beside this file with the script that users are told to use. */
+export function compileProbe(source: string): Buffer {
+  const directory = mkdtempSync(join(tmpdir(), 'muster-probe-'));
+  try {
+    const object = join(directory, 'probe.bpf.o');
+    execFileSync(join(checkout, 'deploy/build-bpf.sh'), [join(import.meta.dirname, source), object], {
+      stdio: 'inherit',
+    });
+    return readFileSync(object);
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+}
 
 /** Skips the test where this process may not load BPF programs. */
 export function requireBpf(t: TestContext): boolean {
