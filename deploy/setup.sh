@@ -55,7 +55,7 @@ fi
 
 # ---------------------------------------------------------------------------------------------------------------------
 step='Debian packages'
-packages=(clang llvm libbpf-dev bpftool nats-server redis-server protobuf-compiler libprotobuf-dev g++ make python3 libc6-dev strace)
+packages=(clang llvm libbpf-dev bpftool nats-server redis-server protobuf-compiler libprotobuf-dev g++ make python3 libc6-dev strace openssl)
 if command -v dpkg-query >/dev/null; then
   remedy="as root: apt-get update && apt-get install --no-install-recommends ${packages[*]}"
   bash deploy/packages.sh "${packages[@]}"

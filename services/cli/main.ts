@@ -24,11 +24,6 @@ function findRoot(): string {
 const servicesOf = (root: string): string => join(root, 'dist/services');
 
 const outputOption: OptionSpec = { flag: '-o, --output <format>', help: 'table or json', fallback: 'table' };
-const serverOption: OptionSpec = {
-  flag: '--server <address>',
-  help: 'query service, HOST:PORT',
-  fallback: '127.0.0.1:50151',
-};
 
 function outputFormat(options: Readonly<Record<string, unknown>>): 'table' | 'json' {
   const format = options['output'];
@@ -40,13 +35,14 @@ function outputFormat(options: Readonly<Record<string, unknown>>): 'table' | 'js
 
 async function runData(entry: VerbEntry, verb: DataVerb, argv: readonly string[]): Promise<number> {
   const { readFlags } = await import('./adapters/flags.ts');
+  const { clientSecurity, connectionFiles, connectionOptions } = await import('./adapters/connection.ts');
   const usage = {
     ...verb,
     summary: entry.summary,
     options: [
       ...verb.options,
       outputOption,
-      serverOption,
+      ...connectionOptions,
       { flag: '--show-rpc', help: 'print the grpcurl line that asks the same, and do not ask' },
       { flag: '--require-complete', help: 'exit with 3 when hosts are stale or times unknown' },
     ],
@@ -59,11 +55,11 @@ async function runData(entry: VerbEntry, verb: DataVerb, argv: readonly string[]
   const request = verb.plan(read.operands, options);
   if (options['showRpc']) {
     const { grpcurlLine } = await import('./output/grpcurl.ts');
-    out(`${grpcurlLine(server, verb.method, request)}\n`);
+    out(`${grpcurlLine(server, verb.method, request, connectionFiles(options))}\n`);
     return 0;
   }
   const { connectQuery } = await import('../shared/adapters/grpc-client.ts');
-  const client = connectQuery(server);
+  const client = connectQuery(server, clientSecurity(connectionFiles(options)));
   try {
     const answer = await client.call(verb.method, request);
     if (format === 'json') {

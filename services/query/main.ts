@@ -5,7 +5,9 @@ import { createRedisCheckpointReader } from '../shared/adapters/redis-checkpoint
 import { failRole, onceTold } from '../shared/adapters/role-process.ts';
 import { MusterError } from '../shared/runtime/errors.ts';
 import { describeSettings, resolveSettings } from '../shared/runtime/settings.ts';
+import { certificatesAlone, parseAccess, refuse } from './access.ts';
 import { createAnswer } from './adapters/answer-loop.ts';
+import { createSecurity } from './adapters/grpc-security.ts';
 import { serveGrpc } from './adapters/grpc-server.ts';
 import { FleetReader } from './fleet-reader.ts';
 import { Query } from './query.ts';
@@ -26,12 +28,13 @@ async function main(): Promise<void> {
     return;
   }
   const open = values.listen.find((address) => !isLocal(address));
-  if (open !== undefined && !values.insecureListen) {
+  if (open !== undefined && values.tlsCert === undefined && !values.insecureListen) {
     throw new MusterError(
       'config/invalid',
       `listen on ${open}: others could reach it, in clear text and without credentials`,
       {
-        remedy: 'listen on 127.0.0.1 or unix:PATH, or say --insecure-listen',
+        remedy:
+          'give --tls-cert and --tls-key, listen on 127.0.0.1 or unix:PATH, or say --insecure-listen',
       },
     );
   }
@@ -39,8 +42,15 @@ async function main(): Promise<void> {
   const port = createRedisCheckpointReader({ address: values.redis, name: 'muster-query', log });
   const now = (): number => Date.now();
   const reader = new FleetReader(port, now);
-  const server = await serveGrpc(values.listen, createAnswer(new Query(), reader, now), statusOf, (method, err) =>
-    log.error({ method, err }, 'call failed'),
+  const security = createSecurity(values, { certificatesAlone, parseAccess, refuse }, log);
+  if (open !== undefined && values.access === undefined && values.tlsClientCa === undefined)
+    log.warn({ listen: open }, 'no credentials are configured: whoever reaches the address may ask');
+  const server = await serveGrpc(
+    values.listen,
+    createAnswer(new Query(), reader, now),
+    statusOf,
+    (method, err) => log.error({ method, err }, 'call failed'),
+    security,
   );
 
   let serving: boolean | undefined;

@@ -23,6 +23,22 @@ export const querySettings = {
     value: 'HOST:PORT',
     fallback: '127.0.0.1:6379',
   }),
+  tlsCert: setting({
+    schema: z.string().optional(),
+    help: 'certificate of the API in PEM, its chain included; read again when it changes',
+    value: 'FILE',
+  }),
+  tlsKey: setting({ schema: z.string().optional(), help: 'key of the certificate in PEM', value: 'FILE' }),
+  tlsClientCa: setting({
+    schema: z.string().optional(),
+    help: 'CA whose clients may connect (mutual TLS), in PEM',
+    value: 'FILE',
+  }),
+  access: setting({
+    schema: z.string().optional(),
+    help: 'tokens and certificates with their roles (deploy/query/access.example.json); read again when it changes',
+    value: 'FILE',
+  }),
   insecureListen: setting({
     schema: z.stringbool(),
     help: 'allow a --listen address that others can reach, in clear text and without credentials',

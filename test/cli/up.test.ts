@@ -111,7 +111,7 @@ describe('commands', () => {
     );
     assert.match(line('agent'), /--nats 127.0.0.1:1 --socket .* --uid 61200 --gid 61200 --label a=1,b=2$/);
     assert.match(line('aggregator'), /--nats 127.0.0.1:1 --redis 127.0.0.1:2$/);
-    assert.match(line('query'), /--listen 127.0.0.1:50151 --redis 127.0.0.1:2$/);
+    assert.match(line('query'), /--listen 127.0.0.1:50151 --listen unix:\S+query.sock --redis 127.0.0.1:2$/);
   });
 
   test('given servers are used', () => {

@@ -1,5 +1,6 @@
 /** The real server over a store in memory, on a free port. */
 import { serveGrpc, type GrpcServer } from '../../services/query/adapters/grpc-server.ts';
+import type { GrpcSecurity } from '../../services/query/adapters/grpc-security.ts';
 import { createAnswer } from '../../services/query/adapters/answer-loop.ts';
 import { FleetReader } from '../../services/query/fleet-reader.ts';
 import { Query } from '../../services/query/query.ts';
@@ -17,7 +18,7 @@ export interface Rig {
   close(): Promise<void>;
 }
 
-export async function serve(listen: readonly string[] = ['127.0.0.1:0']): Promise<Rig> {
+export async function serve(listen: readonly string[] = ['127.0.0.1:0'], security?: GrpcSecurity): Promise<Rig> {
   const port = new FakeReader();
   const failures: unknown[] = [];
   const now = () => nowMs;
@@ -28,9 +29,8 @@ export async function serve(listen: readonly string[] = ['127.0.0.1:0']): Promis
     scanBytes: 2 ** 26,
     dictionaryTexts: 1e6,
   });
-  const server = await serveGrpc(listen, createAnswer(new Query(), reader, now), statusOf, (_, error) =>
-    failures.push(error),
-  );
+  const fail = (_: string, error: unknown): void => void failures.push(error);
+  const server = await serveGrpc(listen, createAnswer(new Query(), reader, now), statusOf, fail, security);
   const address = server.addresses[0]!;
   const client = connectQuery(address);
   return {

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { connectQuery } from '../../shared/adapters/grpc-client.ts';
 import type { QueryResponse } from '../../shared/contract/query.ts';
 import { MusterError } from '../../shared/runtime/errors.ts';
-import type { UpOptions } from '../up/options.ts';
+import type { Instance, UpOptions } from '../up/options.ts';
 import { noteName } from './find-keeper.ts';
 import { findMusterUser, isForeign, requireFreeAddress, requirePrivilege, requireProgram } from './host.ts';
 import { askKeeper } from './keeper-request.ts';
@@ -84,7 +84,7 @@ export async function up(parts: UpParts, options: UpOptions, place: UpPlace): Pr
         env: childEnvironment(),
         say,
         detach: () => askKeeper(socket, { op: 'detach' }, parts.detachMs),
-        onUp: () => void announce(parts, options, place, socket, say),
+        onUp: () => void announce(parts, options, place, instance, say),
       },
       (stop) => {
         for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stop);
@@ -119,19 +119,27 @@ async function announce(
   parts: UpParts,
   options: UpOptions,
   place: UpPlace,
-  socket: string,
+  instance: Instance,
   say: (text: string) => void,
 ): Promise<void> {
   try {
-    for (const line of parts.attachedLines(await askKeeper(socket, { op: 'status' }, 3000))) say(line);
+    const status = await askKeeper(parts.keeperSocket(instance), { op: 'status' }, 3000);
+    for (const line of parts.attachedLines(status)) say(line);
   } catch (error) {
     say(error instanceof MusterError ? `keeper: ${error.message}` : String(error));
   }
-  const answer = await firstAnswer(parts, options.listen);
+  const answer = await firstAnswer(parts, `unix:${parts.querySocket(instance)}`);
   if (answer) place.out(parts.renderRows(parts.firstTable(answer), { color: place.color }));
   else say(`no rows yet; ask again: muster top --server ${options.listen}`);
   say(`answering on ${options.listen}; try`);
-  place.note(`  ${parts.copyLine(options.listen)}\n  npm run -s muster -- top --server ${options.listen}\n`);
+  const { listen, tlsCert, tlsClientCa, access } = options;
+  const wanted = {
+    ca: tlsCert && 'CA.pem',
+    cert: tlsClientCa && 'CERT.pem',
+    key: tlsClientCa && 'KEY.pem',
+    tokenFile: access && 'TOKEN.txt',
+  };
+  place.note(`  ${parts.copyLine(listen, wanted)}\n  npm run -s muster -- top --server ${options.listen}\n`);
 }
 
 async function firstAnswer(parts: UpParts, listen: string): Promise<QueryResponse | undefined> {

@@ -2,9 +2,29 @@
 import { protoJson } from '../../shared/contract/proto-json.ts';
 import { serviceOf, type MethodName } from '../../shared/contract/query.ts';
 
+/** Paths of what a caller shows and trusts; all absent: clear text, without credentials. */
+export interface ConnectionFiles {
+  readonly ca?: string | undefined;
+  readonly cert?: string | undefined;
+  readonly key?: string | undefined;
+  readonly tokenFile?: string | undefined;
+}
+
 /** In single quotes for a POSIX shell. */
 const quoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
 
-export function grpcurlLine(server: string, method: MethodName, request: object): string {
-  return `grpcurl -plaintext -d ${quoted(JSON.stringify(protoJson(request)))} ${server} ${serviceOf[method]}/${method}`;
+export function grpcurlLine(server: string, method: MethodName, request: object, files: ConnectionFiles = {}): string {
+  const { ca, cert, key, tokenFile } = files;
+  const flag = (name: string, value: string | undefined): string[] =>
+    value === undefined ? [] : [`-${name} ${quoted(value)}`];
+  const secured = ca !== undefined || cert !== undefined;
+  return [
+    'grpcurl',
+    ...(secured ? [...flag('cacert', ca), ...flag('cert', cert), ...flag('key', key)] : ['-plaintext']),
+    // The token itself stays in its file.
+    ...(tokenFile === undefined ? [] : [`-H "authorization: Bearer $(cat ${quoted(tokenFile)})"`]),
+    `-d ${quoted(JSON.stringify(protoJson(request)))}`,
+    server,
+    `${serviceOf[method]}/${method}`,
+  ].join(' ');
 }

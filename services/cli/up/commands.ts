@@ -46,6 +46,8 @@ const keeping = (...names: string[]): string[] =>
 
 export const natsAddress = (f: CommandFacts): string => f.options.nats ?? `127.0.0.1:${f.ports.nats}`;
 export const redisAddress = (f: CommandFacts): string => f.options.redis ?? `127.0.0.1:${f.ports.redis}`;
+/** On it `up` asks whatever credentials the network's callers need. */
+export const querySocket = (instance: Instance): string => `${instance.runDir}/query.sock`;
 export const keeperSocket = (instance: Instance): string => `${instance.runDir}/keeper.sock`;
 
 export function commandOf(role: RoleName, f: CommandFacts): Command {
@@ -108,7 +110,15 @@ export function commandOf(role: RoleName, f: CommandFacts): Command {
       };
     case 'query':
       return {
-        words: [...keeping(...reading), ...main('query'), '--listen', options.listen, '--redis', redisAddress(f)],
+        words: [
+          ...keeping(...reading),
+          ...main('query'),
+          ...['--listen', options.listen, '--listen', `unix:${querySocket(instance)}`, '--redis', redisAddress(f)],
+          ...flag('--tls-cert', options.tlsCert),
+          ...flag('--tls-key', options.tlsKey),
+          ...flag('--tls-client-ca', options.tlsClientCa),
+          ...flag('--access', options.access),
+        ],
         ...json,
       };
   }

@@ -6,6 +6,10 @@ import type { OptionSpec } from '../output/verb.ts';
 
 export const upOptionSpecs: readonly OptionSpec[] = [
   { flag: '--listen <address>', help: 'where the gRPC API listens', fallback: '127.0.0.1:50151' },
+  { flag: '--tls-cert <file>', help: 'certificate of the API in PEM: TLS, and other addresses than loopback' },
+  { flag: '--tls-key <file>', help: 'key of the certificate' },
+  { flag: '--tls-client-ca <file>', help: 'CA whose clients may connect (mutual TLS)' },
+  { flag: '--access <file>', help: 'tokens and certificates with their roles' },
   { flag: '--state-dir <dir>', help: 'own state: bus, store, logs, lock (default /var/lib/muster as root)' },
   { flag: '--interval <time>', help: 'time between two reads', fallback: '1s' },
   { flag: '--probes <names>', help: 'probes to load, names or .bpf.o files, with commas (default syscalls,runqueue)' },
@@ -31,11 +35,11 @@ const address = z
 const unitMs: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000 };
 const intervalMs = (text: string): number => Number.parseInt(text, 10) * unitMs[/[a-z]+$/.exec(text)![0]]!;
 const schema = z.object({
-  // Clear text without credentials: for this machine alone.
-  listen: address.regex(
-    /^(localhost|127(\.\d{1,3}){3}|\[::1\]):/,
-    'others could reach it, in clear text; give 127.0.0.1:PORT',
-  ),
+  listen: address,
+  tlsCert: z.string().min(1).optional(),
+  tlsKey: z.string().min(1).optional(),
+  tlsClientCa: z.string().min(1).optional(),
+  access: z.string().min(1).optional(),
   stateDir: z.string().min(1).optional(),
   interval: z
     .string()
@@ -65,11 +69,21 @@ const schema = z.object({
   keepPins: z.boolean().default(false),
   logLevel: z.enum(['debug', 'info', 'warn', 'error']),
 });
+const checked = schema
+  // Clear text is for this machine alone.
+  .refine((o) => o.tlsCert !== undefined || /^(localhost|127(\.\d{1,3}){3}|\[::1\]):/.test(o.listen), {
+    path: ['listen'],
+    message: 'others could reach it, in clear text; give 127.0.0.1:PORT, or --tls-cert and --tls-key',
+  })
+  .refine((o) => (o.tlsCert === undefined) === (o.tlsKey === undefined), {
+    path: ['tlsCert'],
+    message: 'certificate and key go together: give --tls-cert and --tls-key',
+  });
 export type UpOptions = z.infer<typeof schema>;
 
 /** Throws MusterError config/invalid naming the flag. */
 export function parseUpOptions(raw: Readonly<Record<string, unknown>>): UpOptions {
-  const parsed = schema.safeParse(raw);
+  const parsed = checked.safeParse(raw);
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0]!;
   const name = String(issue.path[0]);

@@ -1,6 +1,6 @@
 /** What `muster up` tells a person once everything runs. */
 import type { QueryRequest, QueryResponse } from '../../shared/contract/query.ts';
-import { grpcurlLine } from '../output/grpcurl.ts';
+import { grpcurlLine, type ConnectionFiles } from '../output/grpcurl.ts';
 import type { Table } from '../output/table.ts';
 import { topTable } from './top.ts';
 
@@ -15,4 +15,5 @@ export const firstQuestion: Partial<QueryRequest> = { pageSize: 10 };
 /** Its answer without the remarks, which belong to a caller who asked. */
 export const firstTable = (answer: QueryResponse): Table => topTable({ ...answer, notes: [] });
 
-export const copyLine = (listen: string): string => grpcurlLine(listen, 'Query', {});
+/** `wanted`: names of what a caller needs, to be put in by the person. */
+export const copyLine = (listen: string, wanted: ConnectionFiles): string => grpcurlLine(listen, 'Query', {}, wanted);

@@ -4,11 +4,11 @@
  */
 import { lstatSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
+import process from 'node:process';
 import {
   logVerbosity,
   Metadata,
   Server,
-  ServerCredentials,
   setLogVerbosity,
   type sendUnaryData,
   type ServerUnaryCall,
@@ -28,6 +28,7 @@ import { encodeRpcStatus, rpcCodes, statusTrailer, type RpcStatus } from '../../
 import { descriptorImage, serviceDefinition } from '../../shared/adapters/grpc-schema.ts';
 import { MusterError } from '../../shared/runtime/errors.ts';
 import { addReflection } from './grpc-reflection.ts';
+import { noSecurity, type GrpcSecurity } from './grpc-security.ts';
 
 export type Answer = <M extends MethodName>(
   method: M,
@@ -65,6 +66,7 @@ export async function serveGrpc(
   answer: Answer,
   statusOf: (error: unknown) => RpcStatus,
   onFailure: (method: string, error: unknown) => void,
+  security: GrpcSecurity = noSecurity,
 ): Promise<GrpcServer> {
   // grpc-js writes to stderr on its own; what matters comes as an error or a status.
   setLogVerbosity(logVerbosity.NONE);
@@ -82,7 +84,7 @@ export async function serveGrpc(
   health.addToServer(server as never);
   addReflection(server, indexDescriptors(descriptorImage()));
   const addresses: string[] = [];
-  for (const address of listen) addresses.push(await bind(server, address));
+  for (const address of listen) addresses.push(await bind(server, address, security));
   return {
     addresses,
     setServing: (serving) => names.forEach((n) => health.setStatus(n, serving ? 'SERVING' : 'NOT_SERVING')),
@@ -91,6 +93,7 @@ export async function serveGrpc(
         const timer = setTimeout(() => server.forceShutdown(), graceMs);
         server.tryShutdown(() => {
           clearTimeout(timer);
+          security.close();
           resolve();
         });
       }),
@@ -153,13 +156,16 @@ function toStatus(status: RpcStatus) {
 }
 
 /** Binds one address; a Unix socket that a crash left behind is replaced. */
-async function bind(server: Server, address: string): Promise<string> {
+async function bind(server: Server, address: string, security: GrpcSecurity): Promise<string> {
   const path = address.startsWith('unix:') ? address.slice('unix:'.length) : undefined;
   if (path !== undefined && lstatSync(path, { throwIfNoEntry: false })?.isSocket() && !(await answers(path))) {
     rmSync(path, { force: true });
   }
   return new Promise((resolve, reject) => {
-    server.bindAsync(address, ServerCredentials.createInsecure(), (cause, port) => {
+    // A socket is for its owner and group from its first moment on.
+    const mask = path === undefined ? undefined : process.umask(0o117);
+    server.bindAsync(address, path === undefined ? security.network : security.local, (cause, port) => {
+      if (mask !== undefined) process.umask(mask);
       if (!cause) resolve(path === undefined ? address.replace(/:\d+$/, `:${port}`) : address);
       else if (/EADDRINUSE/.test(cause.message)) {
         reject(new MusterError('config/address-in-use', `listen on ${address}: the address is in use`, { cause }));

@@ -2,7 +2,7 @@
  * Calls the query service by method name, with a deadline. An error is a QueryError with the code and details of the
  * server, or MusterError query/unreachable when no server answered.
  */
-import { Client, credentials, Metadata, status, type ServiceError } from '@grpc/grpc-js';
+import { type ChannelCredentials, Client, credentials, Metadata, status, type ServiceError } from '@grpc/grpc-js';
 import type { MethodDefinition } from '@grpc/proto-loader';
 import { serviceOf, type MethodName, type RequestOf, type ResponseOf } from '../contract/query.ts';
 import { decodeRpcStatus, rpcCodes, statusTrailer, type RpcStatus } from '../contract/rpc-status.ts';
@@ -45,11 +45,26 @@ export interface QueryClient {
   close(): void;
 }
 
+/** What a caller shows and whom it trusts. Nothing: clear text, without credentials. */
+export interface ClientSecurity {
+  /** CA of the server's certificate in PEM; TLS is used where this, or a certificate of one's own, is given. */
+  readonly ca?: Buffer;
+  readonly cert?: Buffer;
+  readonly key?: Buffer;
+  /** Bearer token. */
+  readonly token?: string;
+}
+
 /** `server` is HOST:PORT or unix:PATH. Connects with the first call. */
-export function connectQuery(server: string): QueryClient {
-  const client = new Client(server, credentials.createInsecure(), {
+export function connectQuery(server: string, security: ClientSecurity = {}): QueryClient {
+  const client = new Client(server, credentialsOf(security), {
     'grpc.max_receive_message_length': 4 * 1024 * 1024,
   });
+  const metadata = (): Metadata => {
+    const m = new Metadata();
+    if (security.token !== undefined) m.set('authorization', `Bearer ${security.token}`);
+    return m;
+  };
   return {
     call<M extends MethodName>(
       method: M,
@@ -63,7 +78,7 @@ export function connectQuery(server: string): QueryClient {
           definition.requestSerialize,
           definition.responseDeserialize,
           request,
-          new Metadata(),
+          metadata(),
           { deadline: Date.now() + (options.deadlineMs ?? 10_000) },
           (error, reply) => {
             options.signal?.removeEventListener('abort', cancel);
@@ -79,6 +94,9 @@ export function connectQuery(server: string): QueryClient {
     close: () => client.close(),
   };
 }
+
+const credentialsOf = ({ ca, cert, key }: ClientSecurity): ChannelCredentials =>
+  ca || cert ? credentials.createSsl(ca ?? null, key ?? null, cert ?? null) : credentials.createInsecure();
 
 function translate(server: string, method: string, error: ServiceError): Error {
   const bytes = error.metadata?.get(statusTrailer)[0];

@@ -55,6 +55,12 @@ export const serviceOf = {
 
 export const methodNames = Object.keys(serviceOf) as MethodName[];
 
+/** Roles of callers, the lowest first. */
+export const roles = ['reader', 'operator'] as const;
+export type Role = (typeof roles)[number];
+/** Methods that change something, by name: for operators. Every other is a reader's. */
+export const operatorMethods: ReadonlySet<string> = new Set(['ForgetHost']);
+
 /** Replies stay below this, so that a client with gRPC's default limit of 4 MiB can read them. */
 export const replyBytesMax = 3 * 1024 * 1024;
 /** Requests above this are refused before they are decoded. */
