@@ -33,8 +33,7 @@ async function main(): Promise<void> {
       'config/invalid',
       `listen on ${open}: others could reach it, in clear text and without credentials`,
       {
-        remedy:
-          'give --tls-cert and --tls-key, listen on 127.0.0.1 or unix:PATH, or say --insecure-listen',
+        remedy: 'give --tls-cert and --tls-key, listen on 127.0.0.1 or unix:PATH, or say --insecure-listen',
       },
     );
   }
