@@ -2,8 +2,9 @@
 /*
  * How an event finds its row and raises it: the hint, checked against the row's own key; behind it the hash; behind
  * that a new row. Functions over the maps of one slot; muster.bpf.h declares the maps. Invariants: a row's key is
- * written before the row can be found, and never again; no return code is ignored; what finds no row is counted in
- * row 0, with the reason in the ledger.
+ * written before the row can be found, marked ready before the row is counted in, and never changed again; rows issued
+ * are at most keys and CPUs together; no return code is ignored; what finds no row is counted in row 0, with the reason
+ * in the ledger.
  */
 #ifndef MUSTER_ROW_H
 #define MUSTER_ROW_H
@@ -15,7 +16,9 @@ enum muster_failure { MUSTER_FULL = 0, MUSTER_NO_MEMORY = 1, MUSTER_BUSY = 2, MU
 struct muster_ledger {
 	__u64 seen;
 	__u64 failed[4];
-	__u64 pad[3];
+	/* A row issued to this CPU that no key has yet, as another CPU inserted its key first. 0: none. */
+	__u64 spare;
+	__u64 pad[2];
 };
 
 /* A key is read and compared as words, whatever its members are. */
@@ -93,51 +96,65 @@ static __always_inline __u32 muster_failed(struct muster_ledger *ledger, enum mu
 	return 0;
 }
 
+/* A row that is this CPU's alone until it is in the hash; 0: the table is full. */
+static __always_inline __u32 muster_take_row(void *keys, __u32 rows, struct muster_ledger *ledger)
+{
+	/* Exchanged, for a program that nests here must not take it too. */
+	__u32 zero = 0, row = __sync_lock_test_and_set(&ledger->spare, 0);
+	__u64 *issued;
+
+	if (row)
+		return row;
+	issued = bpf_map_lookup_elem(keys, &zero);
+	/* Read before adding: a full table must not count on until the number wraps and issues a live row again. */
+	if (!issued || *(volatile __u64 *)issued >= rows)
+		return 0;
+	row = __sync_fetch_and_add(issued, 1) + 1;
+	return row > rows ? 0 : row; /* above: CPUs that passed the line before together */
+}
+
 /* The key's row by the hash, a new one if it has none yet; 0, and the reason in the ledger, if there can be none. */
 static __always_inline __u32 muster_find(void *ids, void *keys, __u32 rows, const muster_word *key,
 					 const unsigned int words, __u64 mark, __u32 *hint,
 					 struct muster_ledger *ledger, __u64 n)
 {
-	__u32 zero = 0, row;
-	__u32 *found = bpf_map_lookup_elem(ids, key);
-	muster_word *issued, *fresh;
-	int error;
+	__u32 *found = bpf_map_lookup_elem(ids, key), row;
+	muster_word *entry;
 
-	if (found)
-		goto known;
-	issued = bpf_map_lookup_elem(keys, &zero);
-	if (!issued)
-		return muster_failed(ledger, MUSTER_OTHER, n);
-	/* Read before adding: a full table must not count on until the number wraps and issues a live row again. */
-	if (*(volatile __u64 *)issued >= rows)
-		return muster_failed(ledger, MUSTER_FULL, n);
-	row = __sync_fetch_and_add((__u64 *)issued, 1) + 1;
-	if (row > rows) /* CPUs that passed the line above together */
-		return muster_failed(ledger, MUSTER_FULL, n);
-	fresh = bpf_map_lookup_elem(keys, &row);
-	if (!fresh)
-		return muster_failed(ledger, MUSTER_OTHER, n);
+	if (!found) {
+		int error;
+
+		row = muster_take_row(keys, rows, ledger);
+		if (!row)
+			return muster_failed(ledger, MUSTER_FULL, n);
+		entry = bpf_map_lookup_elem(keys, &row);
+		if (!entry || *(const volatile __u64 *)entry)
+			return muster_failed(ledger, MUSTER_OTHER, n); /* the slot was not empty: no one's row */
 #pragma unroll
-	for (unsigned int i = 0; i < words; i++)
-		fresh[1 + i] = key[i];
-	/* The exchange is a full barrier: words, then mark, then (below) the row can be found. */
-	if (__sync_lock_test_and_set((__u64 *)fresh, mark))
-		return muster_failed(ledger, MUSTER_OTHER, n); /* the slot was not empty: no one's row */
-	/* As an int: before 6.4 the upper half of what comes back is not to be relied on. */
-	error = (int)bpf_map_update_elem(ids, key, &row, BPF_NOEXIST);
-	if (!error) {
-		*hint = row;
-		return row;
+		for (unsigned int i = 0; i < words; i++)
+			entry[1 + i] = key[i];
+		/*
+		 * Not marked before it is in the hash: user space learns a marked row's key once, and this row may have
+		 * to serve another. As an int: before 6.4 the upper half of what comes back is not to be relied on.
+		 */
+		error = (int)bpf_map_update_elem(ids, key, &row, BPF_NOEXIST);
+		if (error) /* A spare that is there by now, from a program that nested here, is lost: a row, no event. */
+			__sync_lock_test_and_set(&ledger->spare, row);
+		if (error && error != -17) /* EEXIST: another CPU was first */
+			return muster_failed(ledger, muster_failure_of(error), n);
+		found = bpf_map_lookup_elem(ids, key);
+		if (!found)
+			return muster_failed(ledger, MUSTER_OTHER, n);
 	}
-	if (error != -17) /* EEXIST: another CPU was first; the row issued here is wasted, and nothing else */
-		return muster_failed(ledger, muster_failure_of(error), n);
-	found = bpf_map_lookup_elem(ids, key);
-	if (!found)
-		return muster_failed(ledger, MUSTER_OTHER, n);
-known:
 	row = *found;
 	if (!row || row > rows) /* never written by a program; user space can */
 		return muster_failed(ledger, MUSTER_OTHER, n);
+	entry = bpf_map_lookup_elem(keys, &row);
+	if (!entry)
+		return muster_failed(ledger, MUSTER_OTHER, n);
+	/* Whoever finds a row that is not marked yet does it, as the CPU that inserted it may be held up. A full barrier. */
+	if (!*(const volatile __u64 *)entry)
+		__sync_lock_test_and_set((__u64 *)entry, mark);
 	*hint = row;
 	return row;
 }

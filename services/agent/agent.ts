@@ -10,6 +10,7 @@ import type { AgentConfig } from './config.ts';
 import type { AgentEffect, AgentEvent, LineageImage } from './effects.ts';
 import { holdsActiveReads, type LineageState } from './lineage-state.ts';
 import { found, opened, openFailed } from './discovery.ts';
+import { keysNeededFrom } from './kernel/table-rows.ts';
 import { publishUpdate, takeTables } from './publishing.ts';
 import { durable, resync } from './requests.ts';
 import {
@@ -190,7 +191,8 @@ function readActive(l: LineageState, out: Effects): void {
     kind: 'read',
     directory: l.directory,
     role: 'active',
-    keysFrom: l.active.tables.map((rows) => rows.firstUnknown),
+    // What the last read leaves out would stay unsaid.
+    keysFrom: l.active.tables.map((rows) => (l.last === 'no' ? keysNeededFrom(rows) : rows.firstUnknown)),
   });
 }
 

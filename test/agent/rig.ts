@@ -43,11 +43,16 @@ export class Rig {
   }
 }
 
-/** `n` events of key `key`: into the slot that programs write now. */
-export function count(lineage: SimLineage, key: number, n: number, { table = 0, cpu = 0, sum = n } = {}): void {
+/** `n` events of key `key`: into the slot that programs write now; `race` as in KernelSlot. */
+export function count(
+  lineage: SimLineage,
+  key: number,
+  n: number,
+  { table = 0, cpu = 0, sum = n, race = false } = {},
+): void {
   const slot = lineage.slots[table]![Number(lineage.control & 1n)]!;
   slot.begin(cpu, n);
-  slot.finish(cpu, key, n, sum, false);
+  slot.finish(cpu, key, n, sum, race);
 }
 
 export class TestAgent {

@@ -195,6 +195,29 @@ test('a row whose key is not ready waits, and comes with its label', () => {
   assert.deepEqual(agent.of('read').at(-1)!.keysFrom, [3], 'no key is read twice');
 });
 
+test('a row that a CPU holds without a key is not asked for at each read, and serves a later key', () => {
+  const rig = new Rig();
+  const lineage = rig.attach(calls);
+  const agent = new TestAgent(rig);
+  const joiner = new Joiner();
+  const asked = (): number => agent.of('read').at(-1)!.keysFrom[0]!;
+  // Row 1 is key 0's, row 2 a spare of CPU 1, row 3 key 1's.
+  count(lineage, 0, 5, { cpu: 0, race: true });
+  count(lineage, 1, 6, { cpu: 0 });
+  agent.run(2);
+  assert.equal(asked(), 4);
+  count(lineage, 2, 7, { cpu: 1 });
+  agent.run(3);
+  assert.equal(asked(), 4);
+  count(lineage, 3, 1, { cpu: 0, race: true });
+  agent.run(1);
+  count(lineage, 4, 2, { cpu: 1 });
+  agent.receive({ kind: 'stop' });
+  agent.settleAll();
+  for (const { batch } of agent.sent) joiner.take(batch);
+  assert.deepEqual(sorted(joiner.totals()), sorted(truthOf(lineage)), 'the last read leaves nothing out');
+});
+
 test('stop: the last counts are published and confirmed before `stopped`', () => {
   const rig = new Rig();
   const lineage = rig.attach(calls);

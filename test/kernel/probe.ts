@@ -65,7 +65,7 @@ export function ownCgroup(t: TestContext): { directory: string; scope: string } 
 
 export interface Row {
   readonly row: number;
-  /** The words of its key. */
+  /** The words of its key; none in a row that no key has yet. */
   readonly key: BigUint64Array;
   readonly values: bigint[];
 }
@@ -102,9 +102,10 @@ export class LoadedProbe {
         : new BigUint64Array();
     const values = sumOverCpus(image, this.meta.cpus, schema);
     const ledger = sumLedger(image, this.meta.cpus);
-    const rows = values
-      .slice(1)
-      .map((v, i) => ({ row: i + 1, key: keys.slice(i * words + 1, (i + 1) * words), values: v }));
+    const rows = values.slice(1).map((v, i) => {
+      const ready = keys[i * words] !== 0n;
+      return { row: i + 1, key: ready ? keys.slice(i * words + 1, (i + 1) * words) : keys.slice(0, 0), values: v };
+    });
     return { rows, overflow: values[0]!, seen: ledger[0]!, failed: ledger.slice(1), rowsIssued };
   }
 }

@@ -106,17 +106,17 @@ export class SimHost {
     const { random, queue } = this;
     const slot = lineage.slots[table]![Number(lineage.control & 1n)]!;
     const cpu = random.below(this.cpus);
-    const waste = random.chance(0.02);
+    const race = random.chance(0.02);
     if (random.chance(0.8)) {
       slot.begin(cpu, n);
-      slot.finish(cpu, key, n, sum, waste);
+      slot.finish(cpu, key, n, sum, race);
       return;
     }
     const beginUs = random.below(this.slownessUs);
     const finishUs = beginUs + random.below(this.slownessUs);
     lineage.busyUntilUs = Math.max(lineage.busyUntilUs, queue.nowUs + finishUs);
     queue.after(beginUs, () => slot.begin(cpu, n));
-    queue.after(finishUs, () => slot.finish(cpu, key, n, sum, waste));
+    queue.after(finishUs, () => slot.finish(cpu, key, n, sum, race));
   }
 }
 

@@ -18,6 +18,8 @@ export class KernelSlot {
   /** Key of each row + 1; 0: its mark is not set. */
   readonly marks: Int32Array;
   issued = 0;
+  /** A row issued to each CPU that no key has yet, 0: none. Part of the ledger. */
+  readonly spares: Int32Array;
   readonly cells: Uint32Array;
   readonly ledger: Uint32Array;
 
@@ -31,6 +33,7 @@ export class KernelSlot {
     this.ids = new Int32Array(catalogue.count);
     this.hints = new Int32Array(catalogue.count);
     this.marks = new Int32Array(schema.rows + 1);
+    this.spares = new Int32Array(cpus);
     this.cells = new Uint32Array(cpus * (schema.rows + 1) * schema.valueCount * 2);
     this.ledger = new Uint32Array(cpus * 5 * 2);
   }
@@ -40,9 +43,9 @@ export class KernelSlot {
     raise(this.ledger, cpu * 10, n);
   }
 
-  /** The row's part of it; `waste` issues a row that nobody will find, as two CPUs do that insert one key at once. */
-  finish(cpu: number, key: number, n: number, sum: number, waste: boolean): void {
-    const row = this.rowOf(cpu, key, n, waste);
+  /** The row's part of it; `race`: another CPU inserts the same key at once. */
+  finish(cpu: number, key: number, n: number, sum: number, race: boolean): void {
+    const row = this.rowOf(cpu, key, n, race);
     const { rows, valueCount } = this.schema;
     const at = (cpu * (rows + 1) + row) * valueCount * 2;
     raise(this.cells, at, n);
@@ -50,17 +53,18 @@ export class KernelSlot {
     if (valueCount > 1) raise(this.cells, at + 2, sum);
   }
 
-  private rowOf(cpu: number, key: number, n: number, waste: boolean): number {
+  private rowOf(cpu: number, key: number, n: number, race: boolean): number {
     const hint = this.hints[key]!;
     if (hint !== 0 && this.marks[hint] === key + 1) return hint;
     let row = this.ids[key]!;
     if (row === 0) {
-      if (waste && this.issued < this.schema.rows) this.marks[++this.issued] = key + 1;
-      if (this.issued >= this.schema.rows) {
+      row = this.take(cpu);
+      if (row === 0) {
         raise(this.ledger, cpu * 10 + failedFull * 2, n);
         return 0;
       }
-      row = ++this.issued;
+      const other = (cpu + 1) % this.cpus;
+      if (race && other !== cpu) this.spares[other] = this.take(other);
       this.marks[row] = key + 1;
       this.ids[key] = row;
     }
@@ -68,7 +72,14 @@ export class KernelSlot {
     return row;
   }
 
+  private take(cpu: number): number {
+    const row = this.spares[cpu]! || (this.issued < this.schema.rows ? ++this.issued : 0);
+    this.spares[cpu] = 0;
+    return row;
+  }
+
   clear(part: ClearPart): void {
+    if (part === 'ledger') this.spares.fill(0);
     if (part === 'issued') this.issued = 0;
     else if (part === 'keys') this.marks.fill(0);
     else this[part].fill(0);

@@ -18,7 +18,7 @@ export interface TableRows {
   /** Key words of row r at r · keyWords · 8, valid where known[r] is 1. */
   keys: DataView;
   known: Uint8Array;
-  /** Lowest row whose key is not known: what the next read asks keys from. */
+  /** Lowest row whose key is not known. It may stay so: each CPU may hold one row that no key has yet. */
   firstUnknown: number;
   /** seen, failed[4], two limbs each. */
   readonly ledger: Uint32Array;
@@ -74,6 +74,14 @@ function learnKeys(rows: TableRows, entries: Uint8Array, from: number): void {
     rows.known[row] = 1;
   }
   while (rows.firstUnknown <= rows.rowsIssued && rows.known[rows.firstUnknown] === 1) rows.firstUnknown++;
+}
+
+/** From which row the next read needs keys: a row that nothing counted in can wait for its key. */
+export function keysNeededFrom(rows: TableRows): number {
+  const stride = rows.schema.valueCount * 2;
+  let row = rows.firstUnknown;
+  while (row <= rows.rowsIssued && (rows.known[row] === 1 || isZero(rows.values, row * stride, stride))) row++;
+  return row;
 }
 
 /**

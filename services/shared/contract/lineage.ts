@@ -9,7 +9,7 @@
  *   <table>-keys-<slot>     mmapable array: row → u64 mark, then the key's words. Mark 0: not ready, else hash | 1.
  *                           Entry 0 is no row's key: its mark counts the rows issued.
  *   <table>-cells-<slot>    mmapable array: (cpu × (rows + 1) + row) → valueCount u64. Row 0 is the overflow row.
- *   <table>-ledger-<slot>   mmapable array: cpu → u64 seen, failed[4], pad[3]   (64 bytes)
+ *   <table>-ledger-<slot>   mmapable array: cpu → u64 seen, failed[4], spare row, pad[2]   (64 bytes)
  *   ended                   present once its probe was unloaded: nothing will count here again
  *   grace, grace-inner      map of maps and the map to put into it: an update of it waits one grace period
  *   prog-<program>          the program
