@@ -85,7 +85,7 @@ const volatile __u32 muster_cpus = 1;
 		return muster_find(&name##_ids_##slot, &name##_keys_##slot, name##_rows, (const muster_word *)key,   \
 				   sizeof(key_type) / 8, mark, hint, ledger, n);                                     \
 	}                                                                                                            \
-	static __always_inline void name##_count_##slot(const key_type *key, __u64 n, __u64 sum, const int flags)    \
+	static __always_inline __u32 name##_count_##slot(const key_type *key, __u64 n, __u64 sum, const int flags)   \
 	{                                                                                                            \
 		const __u64 mark = muster_mark((const muster_word *)key, sizeof(key_type) / 8);                      \
 		const __u32 cpu = bpf_get_smp_processor_id();                                                        \
@@ -95,11 +95,11 @@ const volatile __u32 muster_cpus = 1;
 		struct name##_cell *cell;                                                                            \
                                                                                                                      \
 		if (!ledger)                                                                                         \
-			return;                                                                                      \
+			return 0;                                                                                    \
 		muster_raise(&ledger->seen, n, flags);                                                               \
 		hint = bpf_map_lookup_elem(&name##_hints_##slot, &at);                                               \
 		if (!hint)                                                                                           \
-			return;                                                                                      \
+			return 0;                                                                                    \
 		row = muster_hinted(&name##_keys_##slot, *hint, (const muster_word *)key, sizeof(key_type) / 8,      \
 				    mark);                                                                           \
 		if (!row)                                                                                            \
@@ -107,10 +107,11 @@ const volatile __u32 muster_cpus = 1;
 		at = cpu * (name##_rows + 1) + row;                                                                  \
 		cell = bpf_map_lookup_elem(&name##_cells_##slot, &at);                                               \
 		if (!cell)                                                                                           \
-			return;                                                                                      \
+			return 0;                                                                                    \
 		muster_raise(&cell->value[0], n, flags);                                                             \
 		if (values > 1)                                                                                      \
 			muster_raise(&cell->value[values - 1], sum, flags);                                          \
+		return row;                                                                                          \
 	}                                                                                                            \
 	__attribute__((unused)) static __always_inline void name##_lose_##slot(enum muster_failure class, __u64 n)   \
 	{                                                                                                            \
@@ -140,12 +141,13 @@ const volatile __u32 muster_cpus = 1;
 	};                                                                                                           \
 	MUSTER_SLOT(name, 0, key_type, values, capacity, __attribute__((btf_decl_tag(tag))))                         \
 	MUSTER_SLOT(name, 1, key_type, values, capacity, )                                                           \
-	static __always_inline void name##_count(const key_type *key, __u64 n, __u64 sum, const int flags)           \
+	/* Returns the key's row, 0 where it has none. */                                                            \
+	__attribute__((unused)) static __always_inline __u32 name##_count(const key_type *key, __u64 n, __u64 sum,   \
+									  const int flags)                           \
 	{                                                                                                            \
 		if (*(volatile __u64 *)&muster_control.word[0] & 1)                                                  \
-			name##_count_1(key, n, sum, flags);                                                          \
-		else                                                                                                 \
-			name##_count_0(key, n, sum, flags);                                                          \
+			return name##_count_1(key, n, sum, flags);                                                   \
+		return name##_count_0(key, n, sum, flags);                                                           \
 	}                                                                                                            \
 	__attribute__((unused)) static __always_inline void name##_lose(enum muster_failure class, __u64 n)          \
 	{                                                                                                            \
@@ -192,5 +194,7 @@ const volatile __u32 muster_cpus = 1;
 		(key_pointer)->bucket = muster_bucket(observed_);                                                    \
 		name##_count(key_pointer, 1, observed_, MUSTER_SOLE);                                                \
 	})
+
+#include "sketch.h"
 
 #endif

@@ -25,6 +25,7 @@ export const meanings: ReadonlyMap<string, Meaning> = new Map<string, Meaning>([
   ['u64', unsigned],
   ['s64', signed],
   ['bucket', bucket],
+  ['cell', unsigned],
   ['comm', comm],
   ['device', device],
   ['enum', enumeration],
@@ -35,10 +36,12 @@ export const meanings: ReadonlyMap<string, Meaning> = new Map<string, Meaning>([
   ['ipv6', ipv6],
   ['port', port],
   ['prefix', prefix],
+  ['register', unsigned],
   ['signal', signal],
   ['softirq', softirq],
   ['syscall', syscall],
   ['text', text],
+  ['word', unsigned],
 ]);
 
 /** Decoders of a table's labels, in schema order. */

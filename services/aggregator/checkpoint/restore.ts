@@ -23,7 +23,7 @@ import {
   decodeQuarantine,
   decodeSeriesPage,
 } from '../../shared/contract/checkpoint-codec.ts';
-import { parseTables, schemaHash } from '../../shared/contract/lineage.ts';
+import { bitsAt, parseTables, schemaHash } from '../../shared/contract/lineage.ts';
 import type { LoadedCheckpoint } from '../../shared/runtime/ports/checkpoint-store.ts';
 import type {
   FoldedLedger,
@@ -127,7 +127,7 @@ function restoreLineage(host: HostState, r: LineageRecord): LineageState {
       name: schema.name,
       shape: schemaHash([schema]),
       index: new SeriesIndex(schema.labels.length),
-      base: new SumTable(schema.valueCount),
+      base: new SumTable(schema.valueCount, 0, bitsAt(schema)),
       baseChanged: false,
       seriesWritten: 0,
     });
@@ -261,7 +261,7 @@ function repair(state: MergeState, name: BlobName, loaded: LoadedCheckpoint, eff
   }
   if (name.kind === 'last' || !table) return;
   for (const folded of host.folded.values()) if (folded.table === name.table) giveUp(folded);
-  const base = new SumTable(table.base.valueCount);
+  const base = new SumTable(table.base.valueCount, 0, table.base.bitsAt);
   if (name.kind === 'base') {
     host.tables.set(key, { ...table, base, baseChanged: true });
     return;

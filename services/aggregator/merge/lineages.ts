@@ -8,7 +8,7 @@
 import { RowTable } from '../../shared/algebra/row-table.ts';
 import { SeriesIndex } from '../../shared/algebra/series-index.ts';
 import { SumTable } from '../../shared/algebra/sum-table.ts';
-import { type LineageMeta, schemaHash, type TableSchema } from '../../shared/contract/lineage.ts';
+import { bitsAt, type LineageMeta, schemaHash, type TableSchema } from '../../shared/contract/lineage.ts';
 import { finestTier, newTableKey } from '../../shared/contract/checkpoint.ts';
 import type { CheckedBatch } from '../bus/receive.ts';
 import { emptyFolded, foldAll, lastBlobs, moveLedger } from './fold.ts';
@@ -30,7 +30,7 @@ export function createTable(key: string, schema: TableSchema): TableState {
     name: schema.name,
     shape: tableShape(schema),
     index: new SeriesIndex(schema.labels.length),
-    base: new SumTable(schema.valueCount),
+    base: new SumTable(schema.valueCount, 0, bitsAt(schema)),
     baseChanged: false,
     seriesWritten: 0,
   };

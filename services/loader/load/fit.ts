@@ -2,10 +2,10 @@
  * Makes tables fit the host's budget of kernel memory, by one rule. Pure.
  * What a row costs grows with the possible CPUs, and authors choose rows for common hosts: with more than 8 CPUs, while
  * the probes do not fit, the dearest table is halved, down to rows × 8 / CPUs (it then costs what it would with 8), but
- * not below 256. A table whose rows were given by hand is left as it is. What still does not fit is refused, the last
+ * not below 256 or what its kind needs. A table whose rows were given by hand is left as it is. What still does not fit is refused, the last
  * named first: the author or the operator has to choose.
  */
-import { hintsFor } from '../../shared/contract/table-maps.ts';
+import { hintsFor, rowsLeast } from '../../shared/contract/table-maps.ts';
 import { MusterError } from '../../shared/runtime/errors.ts';
 import type { ObjectSpec } from '../object/object.ts';
 import { billBytes, mapBytes, tableBytes } from './bill.ts';
@@ -69,7 +69,7 @@ function sizing({ probe, rows: given }: Candidate, table: Sizing['table'], cpus:
   const rows = byHand ?? table.rows;
   const least =
     byHand === undefined && cpus > commonCpus
-      ? Math.max(Math.min(rows, rowsMin), Math.ceil((rows * commonCpus) / cpus))
+      ? Math.max(Math.min(rows, rowsMin), Math.ceil((rows * commonCpus) / cpus), rowsLeast(table))
       : rows;
   return { probe, table, rows, least, byHand: byHand !== undefined };
 }

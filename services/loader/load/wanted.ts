@@ -5,7 +5,7 @@
 import { controlWords, encodeControl } from '../../shared/contract/control.ts';
 import type { TableSchema } from '../../shared/contract/lineage.ts';
 import { schemaHash } from '../../shared/contract/lineage.ts';
-import { hintsFor, mapName, rowsMax, slotParts } from '../../shared/contract/table-maps.ts';
+import { hintsFor, mapName, rowsLeast, rowsMax, slotParts } from '../../shared/contract/table-maps.ts';
 import { MusterError } from '../../shared/runtime/errors.ts';
 import { nearest } from '../../shared/runtime/settings.ts';
 import type { ObjectSpec, ProgramSpec } from '../object/object.ts';
@@ -55,6 +55,13 @@ export function want(
     const count = rows.get(table.name) ?? table.rows;
     if (!Number.isInteger(count) || count < 1 || count > rowsMax) {
       throw new MusterError('config/invalid', `--rows ${table.name}=${count}: a table has 1 to ${rowsMax} rows`);
+    }
+    const least = rowsLeast(table);
+    if (count < least || (table.kind === 'filter' && count !== least)) {
+      throw new MusterError(
+        'config/invalid',
+        `--rows ${table.name}=${count}: a ${table.kind} has ${table.kind === 'filter' ? `the ${least} rows of its object` : `at least ${least} rows`}`,
+      );
     }
     return { ...table, rows: count, hints: hintsFor(count) };
   });

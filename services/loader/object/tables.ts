@@ -3,7 +3,8 @@
  * Contract: bpf/muster.bpf.h. A table that breaks it is refused with the member and the remedy.
  */
 import { tablesMax } from '../../shared/contract/control.ts';
-import type { TableSchema } from '../../shared/contract/lineage.ts';
+import { innerLabels, tableKinds } from '../../shared/contract/lineage.ts';
+import type { LabelSchema, TableKind, TableSchema } from '../../shared/contract/lineage.ts';
 import { hintsFor, mapName, rowsMax, slotParts } from '../../shared/contract/table-maps.ts';
 import type { SlotPart } from '../../shared/contract/table-maps.ts';
 import { MusterError } from '../../shared/runtime/errors.ts';
@@ -15,7 +16,16 @@ import { numberOf, readMaps, shapeOf } from './maps.ts';
 
 const tableName = /^[a-z][a-z0-9_]*$/;
 const keysName = /^(.+)_keys_0$/;
-const valuesOf = { counter: 1, histogram: 2 } as const;
+const valuesOf: Readonly<Record<TableKind, number>> = { counter: 1, histogram: 2, distinct: 1, heavy: 1, filter: 2 };
+/** What declares a kind, and the member that its key must end in. */
+const macros: Readonly<Record<TableKind, readonly [macro: string, member?: string]>> = {
+  counter: ['MUSTER_COUNTER'],
+  histogram: ['MUSTER_HISTOGRAM', 'MUSTER_BUCKET'],
+  distinct: ['MUSTER_DISTINCT', 'MUSTER_REGISTER'],
+  heavy: ['MUSTER_HEAVY', 'MUSTER_CELL'],
+  filter: ['MUSTER_FIRST_SEEN'],
+};
+const kindOf = (text: string | undefined): TableKind | undefined => tableKinds.find((kind) => kind === text);
 const ledgerBytes = 64;
 const markBytes = 8;
 
@@ -50,24 +60,22 @@ export function readTables(btf: Btf): TableSchema[] {
 }
 
 function readTable(btf: Btf, maps: ReadonlyMap<string, MapDeclaration>, name: string, tag: string): TableSchema {
-  const [, kind, unit, ...help] = tag.split(':');
+  const [, kindText, unit, ...help] = tag.split(':');
+  const kind = kindOf(kindText);
   if (!tableName.test(name)) refuseTable(name, 'is no table name (letters a–z, digits, _)', 'rename it');
-  if (kind !== 'counter' && kind !== 'histogram') {
+  if (kind === undefined) {
     return refuseTable(
       name,
-      `its kind "${kind ?? ''}" is unknown`,
-      'declare it with MUSTER_COUNTER or MUSTER_HISTOGRAM',
+      `its kind "${kindText ?? ''}" is unknown`,
+      'declare it with a macro of this version’s muster.bpf.h',
     );
   }
+  const [macro] = macros[kind];
   if (!unit) return refuseTable(name, 'it has no unit', 'name the unit of its values, e.g. "calls", "ns", "bytes"');
   for (const slot of [0, 1] as const) {
     for (const part of slotParts) {
       if (!maps.has(mapName(name, part, slot))) {
-        refuseTable(
-          name,
-          `map ${mapName(name, part, slot)} is missing`,
-          'declare it with MUSTER_COUNTER or MUSTER_HISTOGRAM',
-        );
+        refuseTable(name, `map ${mapName(name, part, slot)} is missing`, `declare it with ${macro}`);
       }
     }
   }
@@ -75,11 +83,7 @@ function readTable(btf: Btf, maps: ReadonlyMap<string, MapDeclaration>, name: st
     const pointer = maps.get(mapName(name, part, slot))!.members.get(member);
     const type = pointer === undefined ? undefined : resolve(btf, pointer);
     if (type?.kind === 'pointer') return type.type;
-    return refuseTable(
-      name,
-      `map ${mapName(name, part, slot)} has no ${member}`,
-      'declare it with MUSTER_COUNTER or MUSTER_HISTOGRAM',
-    );
+    return refuseTable(name, `map ${mapName(name, part, slot)} has no ${member}`, `declare it with ${macro}`);
   };
   const sizes = (slot: 0 | 1): number[] => [
     sizeOf(btf, typeOf('ids', slot, 'key')),
@@ -95,25 +99,31 @@ function readTable(btf: Btf, maps: ReadonlyMap<string, MapDeclaration>, name: st
       refuseTable(
         name,
         `the maps of slot ${slot} hold ${sizes(slot).join(', ')} bytes (key, marked key, cell, ledger), not ${expected.join(', ')}`,
-        'declare it with MUSTER_COUNTER or MUSTER_HISTOGRAM of this version',
+        `declare it with ${macro} of this version`,
       );
     }
   }
-  const bucket = labels.findIndex((l) => l.meaning === 'bucket');
-  const last = labels.at(-1);
-  if (
-    kind === 'histogram' &&
-    !(last?.meaning === 'bucket' && bucket === labels.length - 1 && last.size === 8 && last.offset === words * 8 - 8)
-  ) {
-    refuseTable(
-      name,
-      'a histogram’s key ends in its bucket, one 64-bit word',
-      'put MUSTER_BUCKET last in the key struct',
-    );
-  }
-  if (kind === 'counter' && bucket >= 0)
-    refuseTable(name, 'a counter’s key has no bucket', 'declare it with MUSTER_HISTOGRAM');
+  checkInner(name, kind, labels, words);
   const rows = numberOf(btf, maps.get(mapName(name, 'keys', 0))!, 'max_entries') - 1;
   if (rows < 1 || rows > rowsMax) refuseTable(name, `it declares ${rows} rows`, `declare 1 to ${rowsMax} rows`);
   return { name, kind, unit, help: help.join(':'), rows, hints: hintsFor(rows), keyWords: words, valueCount, labels };
+}
+
+/** A kind's inner label ends its key, as one word; a key has no inner label of another kind. */
+function checkInner(table: string, kind: TableKind, labels: readonly LabelSchema[], words: number): void {
+  const inner = innerLabels[kind];
+  const [macro, member] = macros[kind];
+  const at = labels.findIndex((l) => l.meaning === inner);
+  const last = labels.at(-1);
+  if (inner !== undefined && !(at === labels.length - 1 && last?.size === 8 && last.offset === words * 8 - 8)) {
+    refuseTable(
+      table,
+      `the key of a ${kind} ends in its ${inner}, one 64-bit word`,
+      member === undefined ? `declare it with ${macro}` : `put ${member} last in the key struct`,
+    );
+  }
+  for (const [other, meaning] of Object.entries(innerLabels)) {
+    if (other !== kind && labels.some((l) => l.meaning === meaning))
+      refuseTable(table, `a ${kind}’s key has no ${meaning}`, `declare it with ${macros[other as TableKind][0]}`);
+  }
 }

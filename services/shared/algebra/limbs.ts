@@ -11,6 +11,12 @@ export function addInto(target: Uint32Array, t: number, source: Uint32Array, s: 
   target[t + 1] = target[t + 1]! + source[s + 1]! + (low > 0xffffffff ? 1 : 0);
 }
 
+/** target[t] |= source[s]. */
+export function uniteInto(target: Uint32Array, t: number, source: Uint32Array, s: number): void {
+  target[t] = target[t]! | source[s]!;
+  target[t + 1] = target[t + 1]! | source[s + 1]!;
+}
+
 /** -1, 0 or 1 as a[i] is below, equal to or above b[j]. */
 export function compare(a: Uint32Array, i: number, b: Uint32Array, j: number): -1 | 0 | 1 {
   const high = a[i + 1]! - b[j + 1]!;

@@ -1,5 +1,8 @@
-/** Sums by series, dense, as two u32 limbs: value v of series s at (s · valueCount + v) · 2. Grows with the series. */
-import { addInto } from './limbs.ts';
+/**
+ * Sums by series, dense, as two u32 limbs: value v of series s at (s · valueCount + v) · 2. Grows with the series.
+ * One value may be a set of bits, which joins by OR (a Bloom filter's words, which several lineages may have set).
+ */
+import { addInto, uniteInto } from './limbs.ts';
 
 export class SumTable {
   values: Uint32Array;
@@ -9,6 +12,8 @@ export class SumTable {
   constructor(
     readonly valueCount: number,
     size = 0,
+    /** The value that is a set of bits; -1: none. */
+    readonly bitsAt = -1,
   ) {
     this.size = size;
     this.values = new Uint32Array(size * valueCount * 2);
@@ -24,10 +29,13 @@ export class SumTable {
     this.size = room;
   }
 
-  /** Adds all values of a series, modulo 2^64. */
+  /** Adds all values of a series, modulo 2^64; joins bits. */
   add(series: number, source: Uint32Array, at: number): void {
     const target = series * this.valueCount * 2;
-    for (let v = 0; v < this.valueCount; v++) addInto(this.values, target + v * 2, source, at + v * 2);
+    for (let v = 0; v < this.valueCount; v++) {
+      if (v === this.bitsAt) uniteInto(this.values, target + v * 2, source, at + v * 2);
+      else addInto(this.values, target + v * 2, source, at + v * 2);
+    }
   }
 
   /** Puts back what nonZero() gave. */

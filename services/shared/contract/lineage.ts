@@ -21,6 +21,9 @@ import { xxh32 } from './checksum.ts';
 /** Version of the directory's layout; a reader leaves other versions alone. */
 export const lineageFormat = 1;
 
+export const tableKinds = ['counter', 'histogram', 'distinct', 'heavy', 'filter'] as const;
+export type TableKind = (typeof tableKinds)[number];
+
 const label = z.object({
   /** Name in selectors, e.g. "comm". */
   name: z.string().min(1),
@@ -36,7 +39,8 @@ const label = z.object({
 const table = z.object({
   /** Name in the object and in the pins: [a-z][a-z0-9_]*. Also the metric's name. */
   name: z.string().regex(/^[a-z][a-z0-9_]*$/),
-  kind: z.enum(['counter', 'histogram']),
+  /** distinct, heavy, filter: sketches, see bpf/sketch.h and algebra/. */
+  kind: z.enum(tableKinds),
   /** Unit of the first value (histogram: of the observed value, in which value 1 is summed): "calls", "ns". */
   unit: z.string(),
   help: z.string(),
@@ -44,9 +48,9 @@ const table = z.object({
   rows: z.number().int().positive(),
   /** Hints per CPU; a power of two. */
   hints: z.number().int().positive(),
-  /** Key length in 64-bit words; a histogram's bucket is its last word. */
+  /** Key length in 64-bit words; a histogram's bucket, a register, a cell is its last word. */
   keyWords: z.number().int().positive(),
-  /** u64 values in a cell: counter 1; histogram 2: count, sum. */
+  /** u64 values in a cell: 1; histogram 2: count, sum; filter 2: number of bits set, the bits. */
   valueCount: z.number().int().positive(),
   labels: z.array(label),
 });
@@ -91,8 +95,23 @@ export const parseTables = (json: string): TableSchema[] => z.array(table).parse
 /** Parses the meta map's text; throws a ZodError that names the field when it is not one. */
 export const parseLineageMeta = (json: string): LineageMeta => meta.parse(JSON.parse(json));
 
-/** Labels as callers see them: a histogram's bucket is not one. */
-export const callerLabels = (schema: TableSchema): LabelSchema[] => schema.labels.filter((l) => l.meaning !== 'bucket');
+/** The label in which a kind keeps what is its own business, by meaning: no label for callers. */
+export const innerLabels: Readonly<Partial<Record<TableKind, string>>> = {
+  histogram: 'bucket',
+  distinct: 'register',
+  heavy: 'cell',
+  filter: 'word',
+};
+
+/** Labels as callers see them. */
+export const callerLabels = (schema: TableSchema): LabelSchema[] =>
+  schema.labels.filter((l) => l.meaning !== innerLabels[schema.kind]);
+
+/** The value of a kind that is a set of bits and joins by OR; -1: all are sums. */
+export const bitsAt = ({ kind }: Pick<TableSchema, 'kind'>): number => (kind === 'filter' ? 1 : -1);
+
+/** The table that holds the Bloom filter of a table of values seen first (MUSTER_FIRST_SEEN). */
+export const filterOf = (table: string): string => `${table}_filter`;
 
 /** What must agree for two hosts' rows to be one series: names, kinds, units, labels. Capacity and offsets may differ. */
 export function schemaHash(tables: readonly TableSchema[]): bigint {

@@ -2,6 +2,9 @@
  * Names and sizes of a table's kernel maps: as C identifiers in an object (bpf/muster.bpf.h), as pins (lineage.ts).
  * A slot of a table has one map of each part.
  */
+import { cellCount } from '../algebra/heavy.ts';
+import type { TableSchema } from './lineage.ts';
+
 export const slotParts = ['ids', 'hints', 'keys', 'cells', 'ledger'] as const;
 export type SlotPart = (typeof slotParts)[number];
 
@@ -11,6 +14,12 @@ export const pinName = (table: string, part: SlotPart, slot: 0 | 1): string => `
 /** Sections of an object that become maps: what the loader sets before load, and the control words. */
 export const constantsMap = '.rodata';
 export const controlMap = '.data.muster';
+
+/** Fewest rows with which a table keeps what its kind promises: a filter's bits lie where they were compiled to lie. */
+export function rowsLeast({ kind, rows }: Pick<TableSchema, 'kind' | 'rows'>): number {
+  if (kind === 'filter') return rows;
+  return kind === 'heavy' ? 3 * cellCount : 1;
+}
 
 /** Most rows a table may have. */
 export const rowsMax = 1 << 22;
