@@ -9,7 +9,7 @@ export interface AgentState {
   readonly config: AgentConfig;
   readonly subject: string;
   readonly lineages: Map<string, LineageState>;
-  /** Directories that could not be opened, with the number of tries; those of another format are never tried again. */
+  /** Directories that could not be opened, with the number of tries; those that this agent does not read are never tried again. */
   readonly unopened: Map<string, { tries: number; foreign: boolean }>;
   /** Directories without a link, and since when (wall clock, Unix ns). */
   detached: ReadonlyMap<string, bigint>;

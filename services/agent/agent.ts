@@ -12,7 +12,7 @@ import { holdsActiveReads, type LineageState } from './lineage-state.ts';
 import { found, opened, openFailed } from './discovery.ts';
 import { keysNeededFrom } from './kernel/table-rows.ts';
 import { publishUpdate, takeTables } from './publishing.ts';
-import { durable, resync } from './requests.ts';
+import { durable, refused, resync } from './requests.ts';
 import {
   adopt,
   controlWritten,
@@ -34,7 +34,7 @@ export const createAgent = (config: AgentConfig): AgentState => ({
   unopened: new Map(),
   detached: new Map(),
   tokens: new Map(),
-  compose: createComposer(),
+  compose: createComposer(config.wireVersion),
   changed: [],
   nextToken: 1,
   sequence: 0n,
@@ -75,6 +75,9 @@ export function step(a: AgentState, event: AgentEvent): AgentEffect[] {
     case 'durable':
       durable(a, event.payload, out);
       break;
+    case 'refused':
+      refused(event.payload, out);
+      break;
     case 'stop':
       a.stopping = true;
       for (const l of a.lineages.values()) {
@@ -97,7 +100,17 @@ export function step(a: AgentState, event: AgentEvent): AgentEffect[] {
 type PinEvent = Exclude<
   AgentEvent,
   EventOf<
-    'found' | 'opened' | 'open-failed' | 'tick' | 'published' | 'publish-failed' | 'bus' | 'resync' | 'durable' | 'stop'
+    | 'found'
+    | 'opened'
+    | 'open-failed'
+    | 'tick'
+    | 'published'
+    | 'publish-failed'
+    | 'bus'
+    | 'resync'
+    | 'durable'
+    | 'refused'
+    | 'stop'
   >
 >;
 

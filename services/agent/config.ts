@@ -8,6 +8,8 @@ export interface AgentConfig {
   /** Unlike that of any other start of any agent on this host: part of every message id. */
   readonly startId: string;
   readonly intervalNs: bigint;
+  /** Version of the messages written: contract/wire.ts. */
+  readonly wireVersion: number;
   readonly limits: AgentLimits;
 }
 

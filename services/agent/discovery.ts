@@ -1,5 +1,6 @@
 /** Which lineages there are: opened when their directories appear, let go when those vanish. */
 import { parseLineageMeta, type LineageMeta } from '../shared/contract/lineage.ts';
+import { uncarried, wireFormat } from '../shared/contract/wire.ts';
 import { describeCause } from '../shared/runtime/errors.ts';
 import type { AgentState, Effects } from './agent-state.ts';
 import type { AgentEvent } from './effects.ts';
@@ -47,6 +48,17 @@ export function opened(a: AgentState, event: EventOf<'opened'>, out: Effects): v
     out.log('warn', 'lineage of a format that this version does not read: left alone', {
       lineage: directory,
       reason: describeCause(cause),
+    });
+    out.add({ kind: 'close', directory });
+    return;
+  }
+  const held = uncarried(meta.tables, wireFormat(a.config.wireVersion)!);
+  if (held.length > 0) {
+    a.unopened.set(directory, { tries: 1, foreign: true });
+    out.log('warn', 'lineage held back, the kernel counts on: its tables need a newer --wire-version', {
+      lineage: directory,
+      wireVersion: a.config.wireVersion,
+      tables: held.map((t) => `${t.name} (${t.kind})`),
     });
     out.add({ kind: 'close', directory });
     return;

@@ -62,9 +62,10 @@ export type AgentEvent =
   | { readonly kind: 'publish-failed'; readonly token: number; readonly code: ErrorCode; readonly reason: string }
   /** The connection of the bus went down or came back; up until told otherwise. */
   | { readonly kind: 'bus'; readonly up: boolean }
-  /** Bytes of the messages on the host's resync and durable subjects; decoded, and refused, by the core. */
+  /** Bytes of the messages on the host's resync, durable and refused subjects; decoded by the core. */
   | { readonly kind: 'resync'; readonly payload: Uint8Array }
   | { readonly kind: 'durable'; readonly payload: Uint8Array }
+  | { readonly kind: 'refused'; readonly payload: Uint8Array }
   /** Every program that ran when `wait-grace` was performed has ended. */
   | { readonly kind: 'grace-passed'; readonly directory: string }
   | { readonly kind: 'grace-failed'; readonly directory: string; readonly reason: string }

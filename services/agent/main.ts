@@ -8,7 +8,7 @@ import { createPinnedTables } from '../shared/adapters/libbpf-pinned-tables.ts';
 import { createNatsAgentBus } from '../shared/adapters/nats-agent-bus.ts';
 import { createLog } from '../shared/adapters/pino-log.ts';
 import { failRole, onceTold } from '../shared/adapters/role-process.ts';
-import { durableSubject, resyncSubject } from '../shared/contract/subjects.ts';
+import { durableSubject, refusedSubject, resyncSubject } from '../shared/contract/subjects.ts';
 import { exitUnconfirmed } from '../shared/runtime/exit-codes.ts';
 import { describeSettings, resolveSettings } from '../shared/runtime/settings.ts';
 import { createAgent, step } from './agent.ts';
@@ -56,6 +56,7 @@ async function main(): Promise<void> {
     machine: machine(),
     startId: randomBytes(8).toString('hex'),
     intervalNs: BigInt(values.interval) * 1_000_000n,
+    wireVersion: values.wireVersion,
     limits: defaultLimits,
   });
   const performer = createPinPerformer(tables, now);
@@ -68,7 +69,11 @@ async function main(): Promise<void> {
     log,
     now,
     intervalMs: values.interval,
-    subjects: { resync: resyncSubject(values.host), durable: durableSubject(values.host) },
+    subjects: {
+      resync: resyncSubject(values.host),
+      durable: durableSubject(values.host),
+      refused: refusedSubject(values.host),
+    },
   });
 
   onceTold(process.env['MUSTER_STDIN_LIFELINE'] === '1', async (why) => {

@@ -1,5 +1,5 @@
 /** What the aggregator tells this host, decoded and refused here: messages of a bus are nobody's word but their own. */
-import { Durable, Resync } from '../shared/contract/batch.ts';
+import { Durable, Refused, Resync } from '../shared/contract/batch.ts';
 import { describeCause } from '../shared/runtime/errors.ts';
 import type { AgentState, Effects } from './agent-state.ts';
 import { releaseIfDurable } from './sealing.ts';
@@ -33,6 +33,21 @@ export function durable(a: AgentState, payload: Uint8Array, out: Effects): void 
     if (message.generation > l.durableThrough) l.durableThrough = message.generation;
     releaseIfDurable(l, out);
   }
+}
+
+/** Nothing to do but to say so: what a refused message held is still in the kernel. */
+export function refused(payload: Uint8Array, out: Effects): void {
+  let message: Refused;
+  try {
+    message = Refused.decode(payload);
+  } catch (cause) {
+    out.log('warn', 'unreadable word of a refusal', { reason: describeCause(cause) });
+    return;
+  }
+  out.log('warn', 'the aggregator refuses what this agent sends: the kernel keeps the counts', {
+    code: message.reason,
+    reason: message.detail,
+  });
 }
 
 const equal = (x: Uint8Array, y: Uint8Array): boolean => x.length === y.length && x.every((byte, i) => byte === y[i]);

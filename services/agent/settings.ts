@@ -1,5 +1,6 @@
 /** Flags of the agent's process: services/shared/runtime/settings.ts resolves and documents them. */
 import { z } from 'zod';
+import { wireNewest, wireOldest, wireVersions } from '../shared/contract/wire.ts';
 import type { Setting, Settings } from '../shared/runtime/settings.ts';
 
 const unitMs: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000 };
@@ -28,6 +29,10 @@ const labels = z
 
 const id = z.string().regex(/^\d+$/, 'expected a number').transform(Number).optional();
 
+const wireVersion = z.coerce
+  .number('expected a number')
+  .refine((v) => wireVersions.includes(v), `expected ${wireVersions.join(' or ')}`);
+
 const setting = <T>(s: Setting<T>): Setting<T> => s;
 
 /** `host` is the machine's name unless told otherwise. */
@@ -52,6 +57,12 @@ export const agentSettings = (hostname: string) =>
       help: 'nats-server with JetStream',
       value: 'HOST:PORT',
       fallback: '127.0.0.1:4222',
+    }),
+    wireVersion: setting({
+      schema: wireVersion,
+      help: `version of the messages: an older one, from ${wireOldest}, while the aggregator is of an older release`,
+      value: 'N',
+      fallback: `${wireNewest}`,
     }),
     socket: setting({
       schema: z.string().optional(),

@@ -11,6 +11,7 @@ import { decodeHead } from '../shared/contract/checkpoint-codec.ts';
 import { assert } from '../shared/runtime/assert.ts';
 import { MusterError } from '../shared/runtime/errors.ts';
 import { createScratch, receive, type ReceiveScratch } from './bus/receive.ts';
+import { isWorthALine, refuse, type Refusals } from './bus/refuse.ts';
 import { tellDurable, tellResync } from './bus/tell.ts';
 import { restore } from './checkpoint/restore.ts';
 import { hasChanges, takeChanges } from './checkpoint/write.ts';
@@ -41,6 +42,7 @@ export interface Partition {
   phase: 'loading' | 'running' | 'stopping' | 'stopped' | 'halted';
   readonly merged: MergeState;
   readonly scratch: ReceiveScratch;
+  readonly refusals: Refusals;
   head: Identity | undefined;
   streamIdentity: string;
   streamSequence: bigint;
@@ -60,6 +62,7 @@ export const createPartition = (config: PartitionConfig): Partition => ({
   phase: 'loading',
   merged: createMergeState(config.partition),
   scratch: createScratch(),
+  refusals: new Map(),
   head: undefined,
   streamIdentity: '',
   streamSequence: 0n,
@@ -161,17 +164,14 @@ function take(p: Partition, event: Extract<PartitionEvent, { kind: 'batch' }>, e
   );
   if (checked.kind === 'poison') {
     quarantine(p.merged, checked, subject, payload.length, nowMs);
-    // The first, the second, the fourth of a kind, and so on: a flood of poison is not one of log lines.
     const count = p.merged.poison.reasons.get(checked.reason)!;
-    if ((count & (count - 1n)) === 0n) {
-      const fields = {
-        subject: subject.slice(0, 256),
-        reason: checked.reason,
-        detail: checked.detail,
-        count: String(count),
-      };
+    if (isWorthALine(count)) {
+      const { reason, detail } = checked;
+      const fields = { subject: subject.slice(0, 256), reason, detail, count: String(count) };
       effects.push({ kind: 'log', level: 'warn', fields, message: 'message quarantined' });
     }
+    const told = refuse(p.refusals, checked, nowMs);
+    if (told) effects.push(told);
     return;
   }
   const merging: MergeEffect[] = [];

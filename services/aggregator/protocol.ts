@@ -49,7 +49,7 @@ export type PartitionEffect =
   | { readonly kind: 'ack'; readonly sequences: readonly bigint[] }
   /** Answer with committed, conflict or commit-failed. Never two at once. */
   | { readonly kind: 'commit'; readonly request: CommitRequest }
-  /** A core message (resync, durable): at most once, nobody need listen. */
+  /** A core message (resync, refused, durable): at most once, nobody need listen. */
   | { readonly kind: 'tell'; readonly subject: string; readonly payload: Uint8Array }
   | {
       readonly kind: 'log';

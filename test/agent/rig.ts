@@ -8,6 +8,7 @@ import { createPinPerformer, type PinPerformer } from '../../services/agent/perf
 import { Durable, Resync, decodeBatch, type Batch } from '../../services/shared/contract/batch.ts';
 import { decodeControl, type Control } from '../../services/shared/contract/control.ts';
 import { decodeColumns, type Columns } from '../../services/shared/contract/columns.ts';
+import { wireNewest } from '../../services/shared/contract/wire.ts';
 import { toBigInt } from '../../services/shared/algebra/limbs.ts';
 import type { ErrorCode } from '../../services/shared/runtime/errors.ts';
 import { createPins, SimLineage, type PinFaults } from '../simulation/pins.ts';
@@ -72,6 +73,7 @@ export class TestAgent {
     readonly rig: Rig,
     limits: Partial<AgentLimits> = {},
     startId = 'start-1',
+    wireVersion = wireNewest,
   ) {
     const pins = createPins(rig.lineages, this, (call) => this.gate(call), rig.faults, createRandom(1n));
     this.performer = createPinPerformer(pins, () => rig.now());
@@ -82,6 +84,7 @@ export class TestAgent {
       machine: 'x86_64',
       startId,
       intervalNs: second,
+      wireVersion,
       limits: { ...defaultLimits, ...limits },
     });
   }

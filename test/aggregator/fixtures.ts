@@ -9,6 +9,7 @@ import {
   decodeWindow,
 } from '../../services/shared/contract/checkpoint-codec.ts';
 import { emptyColumns, encodeColumns } from '../../services/shared/contract/columns.ts';
+import { wireNewest } from '../../services/shared/contract/wire.ts';
 import { schemaHash, type TableSchema } from '../../services/shared/contract/lineage.ts';
 import { batchSubject, partitionOf } from '../../services/shared/contract/subjects.ts';
 import type { CommitRequest, LoadedCheckpoint } from '../../services/shared/runtime/ports/checkpoint-store.ts';
@@ -60,6 +61,10 @@ export class ModelLineage {
     return partitionOf(this.host);
   }
 
+  get schemaHash(): bigint {
+    return schemaHash(this.tables);
+  }
+
   get seen(): bigint {
     let sum = this.overflow;
     for (const row of this.rows.values()) sum += row.value;
@@ -102,6 +107,7 @@ export class ModelLineage {
     const keyframe = fields.keyframe ?? !only;
     const batch: Batch = {
       ...Batch.decode(new Uint8Array()),
+      wireVersion: wireNewest,
       host: this.host,
       lineage: {
         probe: this.options.probe ?? 'syscalls',
@@ -110,7 +116,7 @@ export class ModelLineage {
         createdBoottimeNs: BigInt(this.options.createdS ?? 0) * secondNs,
         createdWallNs: BigInt(epochMs) * 1_000_000n + BigInt(this.options.createdS ?? 0) * secondNs,
         detachedWallNs: this.detachedWallNs,
-        schemaHash: schemaHash(this.tables),
+        schemaHash: this.schemaHash,
       },
       generation: this.generation,
       keyframe,
@@ -245,7 +251,7 @@ export const hostRecord = (blobs: ReadonlyMap<string, Uint8Array>, host = 'web-1
 
 export const tells = (
   effects: readonly PartitionEffect[],
-  kind: 'resync' | 'durable',
+  kind: 'resync' | 'durable' | 'refused',
 ): Extract<PartitionEffect, { kind: 'tell' }>[] =>
   effects.filter(
     (e): e is Extract<PartitionEffect, { kind: 'tell' }> => e.kind === 'tell' && e.subject.includes(`.${kind}.`),

@@ -1,9 +1,11 @@
 /** What merging counts, and what it refuses. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { Resync } from '../../services/shared/contract/batch.ts';
+import { Refused, Resync } from '../../services/shared/contract/batch.ts';
 import { encodeColumns, emptyColumns } from '../../services/shared/contract/columns.ts';
 import { decodeQuarantine } from '../../services/shared/contract/checkpoint-codec.ts';
+import { wireNewest } from '../../services/shared/contract/wire.ts';
+import { createScratch, receive } from '../../services/aggregator/bus/receive.ts';
 import { Bench, epochMs, hostRecord, ModelLineage, tells, windowTotals } from './fixtures.ts';
 
 const begin = (options = {}): { kernel: ModelLineage; bench: Bench } => {
@@ -171,4 +173,51 @@ test('a window that was closed takes late increments in a part beside it, and go
     [],
   );
   assert.deepEqual(bench.totals, { 'web-1/syscalls/a': 3n });
+});
+
+test('both wire versions are merged, in any order, and count the same', () => {
+  const { kernel, bench } = begin();
+  for (const [i, wireVersion] of [1, 2, 1, 2, 2, 1].entries()) {
+    kernel.count('a', 3);
+    bench.batch(kernel.message(i + 1, { wireVersion }));
+  }
+  bench.commit();
+  assert.deepEqual(bench.totals, { 'web-1/syscalls/a': 18n });
+  assert.equal(hostRecord(bench.blobs).quarantinedBatches, 0n);
+});
+
+test('a newer wire version is refused, counted, and its host told what to do; not at every message', () => {
+  const { kernel, bench } = begin();
+  kernel.count('a', 3);
+  bench.batch(kernel.message(1));
+  kernel.count('a', 4);
+  const refusals = (atMs: number): Refused[] =>
+    tells(bench.batch(kernel.message(2, { wireVersion: wireNewest + 1 }), atMs), 'refused').map((t) =>
+      Refused.decode(t.payload),
+    );
+  const [told, ...more] = refusals(epochMs);
+  assert.equal(told?.reason, 'wire/version');
+  assert.match(told.detail, /upgrade the aggregator, or start the agent with --wire-version 2/);
+  assert.deepEqual([more.length, refusals(epochMs + 29_000).length, refusals(epochMs + 30_000).length], [0, 0, 1]);
+  bench.commit();
+  assert.deepEqual(bench.totals, { 'web-1/syscalls/a': 3n });
+  assert.equal(hostRecord(bench.blobs).quarantinedBatches, 3n);
+  // Upgraded: what was refused is in the next batch.
+  bench.start();
+  bench.batch(kernel.message(3));
+  bench.commit();
+  assert.deepEqual(bench.totals, { 'web-1/syscalls/a': 7n });
+});
+
+test('a kind of table that its wire version has not is refused', () => {
+  const kernel = new ModelLineage();
+  kernel.count('a', 3);
+  const tables = kernel.tables.map((t) => ({ ...t, kind: 'distinct' as const }));
+  const reasonOf = (wireVersion: number): string => {
+    const { subject, payload } = kernel.message(1, { wireVersion, schemaJson: '' });
+    const hash = kernel.schemaHash;
+    const checked = receive(subject, payload, kernel.partition, createScratch(), () => ({ hash, tables }));
+    return checked.kind === 'poison' ? `${checked.reason}: ${checked.detail}` : checked.kind;
+  };
+  assert.equal(reasonOf(1), 'wire/schema: table syscalls: wire version 1 has no kind distinct');
 });

@@ -1,10 +1,11 @@
 /**
  * Messages and checkpoint blobs whose bytes are kept for ever, one of each kind, with values at the edges.
- * A sample never changes: a new field gets a new sample, a new wire version a new folder.
+ * A sample never changes: a new field gets a new sample, a new wire version a new folder. Checkpoint blobs, which have a
+ * format of their own, stand in the first.
  */
 import { emptyColumns, encodeColumns, decodeColumns } from '../../services/shared/contract/columns.ts';
 import { setBigInt } from '../../services/shared/algebra/limbs.ts';
-import { Batch, Durable, Resync, decodeBatch, encodeBatch } from '../../services/shared/contract/batch.ts';
+import { Batch, Durable, Refused, Resync, decodeBatch, encodeBatch } from '../../services/shared/contract/batch.ts';
 import {
   CheckpointHead,
   HostRecord,
@@ -38,8 +39,7 @@ function columns(
   return Buffer.from(encodeColumns(c));
 }
 
-const delta = of(Batch, {
-  wireVersion: 1,
+const plain = of(Batch, {
   host: 'web-1.example.org',
   lineage: {
     probe: 'syscalls',
@@ -88,62 +88,72 @@ const proto = <T>(codec: { encode(m: T): { finish(): Uint8Array }; decode(b: Uin
 });
 const block = (bytes: Uint8Array): Sample => ({ bytes, again: (b) => encodeColumns(decodeColumns(b)) });
 
-export const samples: Readonly<Record<string, Sample>> = {
-  'batch-delta': message(delta),
-  'batch-keyframe': message({
-    ...delta,
-    hostLabels: { role: 'web' },
-    kernelRelease: '6.1.0-18-amd64',
-    keyframe: true,
-    part: 2,
-    parts: 3,
-    tables: [
-      {
-        ...delta.tables[0]!,
-        columns: columns(
-          [
-            [1, most],
-            [2, 1n],
-          ],
-          [
-            [1, 'getppid', 'Ωmega'],
-            [2, 'read', ''],
-          ],
-        ),
-      },
-    ],
-    schemaJson: '[{"name":"syscalls"}]',
-  }),
-  'batch-sealed': message({ ...delta, sealed: true, generation: 2n }),
-  'batch-synthetic': message({ ...delta, synthetic: true, tables: [], programs: [] }),
-  'batch-histogram': message({
-    ...delta,
-    tables: [
-      {
-        table: 'runqueue',
-        ledger: { seen: 3n, failed: [0n, 0n, 0n, 0n] },
-        retiredSeen: 0n,
-        columns: columns([
-          [1, 2n, 12_000n],
-          [9, 1n, 9_007_199_254_740_993n],
-        ]),
-      },
-    ],
-  }),
-  resync: proto(Resync, { reason: 'row 17 of syscalls is unknown', lineageUuid: uuid }),
-  durable: proto(Durable, { bootId, lineageUuid: uuid, generation: 7n }),
-  'columns-empty': block(columns([])),
-  'columns-edges': block(
-    columns([
-      [0, 0n],
-      [1, 127n],
-      [2, 128n],
-      [3, 0xffffffffn],
-      [4, 0x100000000n],
-      [5, 1n << 53n],
-      [0xffffffff, most],
-    ]),
-  ),
+/** What both ends of the bus write in one wire version. */
+const messages = (wireVersion: number): Record<string, Sample> => {
+  const delta = { ...plain, wireVersion };
+  return {
+    'batch-delta': message(delta),
+    'batch-keyframe': message({
+      ...delta,
+      hostLabels: { role: 'web' },
+      kernelRelease: '6.1.0-18-amd64',
+      keyframe: true,
+      part: 2,
+      parts: 3,
+      tables: [
+        {
+          ...delta.tables[0]!,
+          columns: columns(
+            [
+              [1, most],
+              [2, 1n],
+            ],
+            [
+              [1, 'getppid', 'Ωmega'],
+              [2, 'read', ''],
+            ],
+          ),
+        },
+      ],
+      schemaJson: '[{"name":"syscalls"}]',
+    }),
+    'batch-sealed': message({ ...delta, sealed: true, generation: 2n }),
+    'batch-synthetic': message({ ...delta, synthetic: true, tables: [], programs: [] }),
+    'batch-histogram': message({
+      ...delta,
+      tables: [
+        {
+          table: 'runqueue',
+          ledger: { seen: 3n, failed: [0n, 0n, 0n, 0n] },
+          retiredSeen: 0n,
+          columns: columns([
+            [1, 2n, 12_000n],
+            [9, 1n, 9_007_199_254_740_993n],
+          ]),
+        },
+      ],
+    }),
+    ...(wireVersion < 2
+      ? {}
+      : { refused: proto(Refused, { reason: 'wire/version', detail: 'upgrade the aggregator' }) }),
+    resync: proto(Resync, { reason: 'row 17 of syscalls is unknown', lineageUuid: uuid }),
+    durable: proto(Durable, { bootId, lineageUuid: uuid, generation: 7n }),
+    'columns-empty': block(columns([])),
+    'columns-edges': block(
+      columns([
+        [0, 0n],
+        [1, 127n],
+        [2, 128n],
+        [3, 0xffffffffn],
+        [4, 0x100000000n],
+        [5, 1n << 53n],
+        [0xffffffff, most],
+      ]),
+    ),
+  };
+};
+
+const checkpoints: Record<string, Sample> = {
   'checkpoint-head': proto(
     CheckpointHead,
     of(CheckpointHead, {
@@ -251,3 +261,9 @@ export const samples: Readonly<Record<string, Sample>> = {
     }),
   ),
 };
+
+/** The samples of one version's folder. */
+export const samplesOf = (wireVersion: number): Readonly<Record<string, Sample>> => ({
+  ...messages(wireVersion),
+  ...(wireVersion === 1 ? checkpoints : {}),
+});

@@ -3,7 +3,8 @@ import { test } from 'node:test';
 import assert from 'node:assert/strict';
 import fc, { type Arbitrary } from 'fast-check';
 import { MusterError } from '../../services/shared/runtime/errors.ts';
-import { Batch, batchBytesMax, decodeBatch, encodeBatch, wireVersion } from '../../services/shared/contract/batch.ts';
+import { Batch, batchBytesMax, decodeBatch, encodeBatch } from '../../services/shared/contract/batch.ts';
+import { wireNewest, wireVersions } from '../../services/shared/contract/wire.ts';
 import { xxh32 } from '../../services/shared/contract/checksum.ts';
 import { createRandom } from '../simulation/random.ts';
 
@@ -15,7 +16,7 @@ const name = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 12 });
 
 const batch = fc.record(
   {
-    wireVersion: fc.constant(wireVersion),
+    wireVersion: fc.constantFrom(...wireVersions),
     host: name,
     hostLabels: fc.dictionary(fc.stringMatching(/^[a-z]{1,8}$/), name, { maxKeys: 3, noNullPrototype: true }),
     kernelRelease: fc.string(),
@@ -145,7 +146,7 @@ test('what no agent writes is refused by name', () => {
     signed(Batch.encode({ ...good, checksum: 0, ...change }).finish());
   const cases: [string, Partial<Batch>, string][] = [
     ['as it is', {}, 'decoded'],
-    ['a newer wire version', { wireVersion: wireVersion + 1 }, 'wire/version'],
+    ['a newer wire version', { wireVersion: wireNewest + 1 }, 'wire/version'],
     ['no wire version', { wireVersion: 0 }, 'wire/version'],
     ['no host', { host: '' }, 'wire/malformed'],
     ['no lineage', { lineage: undefined }, 'wire/malformed'],

@@ -10,6 +10,7 @@ import {
   parseBatchSubject,
   partitionCount,
   partitionOf,
+  refusedSubject,
   resyncSubject,
 } from '../../services/shared/contract/subjects.ts';
 
@@ -24,7 +25,7 @@ test('a host name survives its subject, whatever its bytes', () => {
     fc.property(host, (h) => {
       assert.equal(decodeHost(encodeHost(h)), h);
       assert.deepEqual(parseBatchSubject(batchSubject(h)), { partition: partitionOf(h), host: h });
-      for (const subject of [batchSubject(h), resyncSubject(h), durableSubject(h)])
+      for (const subject of [batchSubject(h), resyncSubject(h), durableSubject(h), refusedSubject(h)])
         assert.match(subject, /^[A-Za-z0-9_=.-]+$/);
       assert.equal(batchSubject(h).split('.').length, 5, 'the host is one token');
     }),

@@ -36,6 +36,7 @@ export class AgentProcess {
     private readonly world: World,
     private readonly machine: Machine,
     readonly startId: string,
+    wireVersion: number,
   ) {
     const host = machine.host;
     this.host = host;
@@ -49,6 +50,7 @@ export class AgentProcess {
       machine: 'x86_64',
       startId,
       intervalNs: second,
+      wireVersion,
       limits: world.plan.limits,
     });
     world.queue.after(random.below(200_000), () => this.tick());

@@ -4,6 +4,8 @@
  */
 import { createPartition, isWanted, step } from '../../services/aggregator/partition.ts';
 import type { PartitionEffect, PartitionEvent } from '../../services/aggregator/protocol.ts';
+import { decodeBatch, encodeBatch, type Batch } from '../../services/shared/contract/batch.ts';
+import { wireNewest } from '../../services/shared/contract/wire.ts';
 import type { CommitRequest } from '../../services/shared/runtime/ports/checkpoint-store.ts';
 import type { World } from './world.ts';
 
@@ -82,7 +84,7 @@ export class AggregatorProcess {
     this.receive(partition, {
       kind: 'batch',
       subject: d.subject,
-      payload: d.payload,
+      payload: asRead(d.payload, world.wireRead),
       sequence: BigInt(d.sequence),
       nowMs: world.aggregatorMs,
       storedMs: world.busMs(d.storedUs),
@@ -201,6 +203,18 @@ export class AggregatorProcess {
       for (const go of this.inbox.splice(0)) go();
     });
   }
+}
+
+/** What an aggregator of a release before sees: a version beyond the newest it reads is one that today's does not read either. */
+function asRead(payload: Uint8Array, newest: number): Uint8Array {
+  if (newest === wireNewest) return payload;
+  let batch: Batch;
+  try {
+    batch = decodeBatch(payload);
+  } catch {
+    return payload;
+  }
+  return batch.wireVersion > newest ? encodeBatch({ ...batch, wireVersion: batch.wireVersion + wireNewest }) : payload;
 }
 
 const text = (fields: object): string =>

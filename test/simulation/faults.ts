@@ -3,6 +3,7 @@
  * `heal` ends what is left when the run settles. Returns false where there was nothing to harm.
  */
 import { flipped, type Machine, type World } from './world.ts';
+import { wireNewest, wireOldest } from '../../services/shared/contract/wire.ts';
 import type { SimLineage } from './pins.ts';
 
 type Fault = (world: World) => boolean;
@@ -74,6 +75,26 @@ const faults = {
       restartAgent(w, m, 500_000);
     });
     return true;
+  },
+  'agent of another wire version': (w) => {
+    const m = machine(w);
+    killAgents(m);
+    m.wireVersion = m.wireVersion === wireNewest ? wireOldest : wireNewest;
+    restartAgent(w, m, seconds(w, 0, 3));
+    return true;
+  },
+  'aggregator of the wire version before': (w) => {
+    // Agents that were upgraded too soon are refused until the aggregator is; one told to write the old version is not.
+    const replaced = (newest: number): void => {
+      w.wireRead = newest;
+      for (const a of w.aggregators) a.crash('replaced');
+    };
+    return during(
+      w,
+      seconds(w, 5, 20),
+      () => replaced(wireNewest - 1),
+      () => replaced(wireNewest),
+    );
   },
   'pin calls fail': (w) => {
     const m = machine(w);
@@ -267,6 +288,10 @@ export function heal(w: World): void {
   }
   Object.assign(w, { busDown: false, storeDown: false, lostReply: 0, lateCommit: 0, reorder: false, tellDrop: 0 });
   for (const a of w.aggregators) a.effectsLeft = undefined;
+  if (w.wireRead !== wireNewest) {
+    w.wireRead = wireNewest;
+    for (const a of w.aggregators) a.crash('replaced');
+  }
   w.pauseSoon = undefined;
   w.stream.messagesMax = 400;
   w.queue.after(2_500_000, () => {

@@ -11,6 +11,7 @@ import type { Plan } from './plan.ts';
 import { createRandom, type Random } from './random.ts';
 import { SimStore } from './store.ts';
 import { encodeHost, partitionOf } from '../../services/shared/contract/subjects.ts';
+import { wireNewest, wireOldest } from '../../services/shared/contract/wire.ts';
 import type { ErrorCode } from '../../services/shared/runtime/errors.ts';
 
 /** A host's way to the bus; all zero: sound. */
@@ -30,6 +31,8 @@ export interface Machine {
   /** The host as subjects spell it. */
   readonly token: string;
   agents: AgentProcess[];
+  /** What the next agent started here writes. */
+  wireVersion: number;
 }
 
 const soundLink = (): Link => ({ down: false, drop: 0, duplicate: 0, corrupt: 0, lostAck: 0, delayUs: 0 });
@@ -52,6 +55,8 @@ export class World {
   lateCommit = 0;
   reorder = false;
   tellDrop = 0;
+  /** Newest wire version that the aggregators read. */
+  wireRead = wireNewest;
   aggregatorWallOffsetUs = 0;
   /** The process that stops at its next effect. */
   pauseSoon: AgentProcess | undefined;
@@ -73,6 +78,7 @@ export class World {
       scale: this.random.pick([1, 1, 1, 2 ** 20, 2 ** 32 + 7, 2 ** 38]),
       token: encodeHost(name),
       agents: [],
+      wireVersion: this.random.between(wireOldest, wireNewest),
     }));
     this.partitions = [...new Set(plan.hosts.map(partitionOf))];
     for (const m of this.machines) {
@@ -92,9 +98,9 @@ export class World {
   }
 
   startAgent(m: Machine): AgentProcess {
-    const agent = new AgentProcess(this, m, `${m.host.name}#${++this.starts}`);
+    const agent = new AgentProcess(this, m, `${m.host.name}#${++this.starts}`, m.wireVersion);
     m.agents.push(agent);
-    this.trace(`${agent.startId} starts`);
+    this.trace(`${agent.startId} starts, wire version ${m.wireVersion}`);
     return agent;
   }
 
@@ -187,8 +193,7 @@ export class World {
     for (const m of this.machines) {
       if (m.token !== token || m.link.down) continue;
       this.queue.after(this.delay(m.link), () => {
-        for (const agent of m.agents)
-          agent.receive(kind === 'resync' ? { kind: 'resync', payload } : { kind: 'durable', payload });
+        for (const agent of m.agents) agent.receive({ kind: kind as 'resync' | 'durable' | 'refused', payload });
       });
     }
   }

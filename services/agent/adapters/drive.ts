@@ -19,7 +19,7 @@ export interface DriveOptions {
   readonly log: Log;
   readonly now: () => Instant;
   readonly intervalMs: number;
-  readonly subjects: { readonly resync: string; readonly durable: string };
+  readonly subjects: { readonly resync: string; readonly durable: string; readonly refused: string };
 }
 
 export interface Driver {
@@ -153,6 +153,7 @@ export function drive(options: DriveOptions): Driver {
 
   bus.subscribe(options.subjects.resync, (payload) => receive({ kind: 'resync', payload }));
   bus.subscribe(options.subjects.durable, (payload) => receive({ kind: 'durable', payload }));
+  bus.subscribe(options.subjects.refused, (payload) => receive({ kind: 'refused', payload }));
   tick();
 
   return {

@@ -1,6 +1,8 @@
 /** Puts one part of an update into a message: the envelope of proto/muster/v1/batch.proto and its column blocks. */
 import { encodeBatch, type Batch, type LineageRef, type TableLedger } from '../../shared/contract/batch.ts';
-import { emptyColumns, encodeColumns, reserveRows, type Columns } from '../../shared/contract/columns.ts';
+import { emptyColumns, reserveRows, type Columns } from '../../shared/contract/columns.ts';
+import { wireFormat } from '../../shared/contract/wire.ts';
+import { assert } from '../../shared/runtime/assert.ts';
 import { toBigInt } from '../../shared/algebra/limbs.ts';
 import type { ProgramAccount } from '../../shared/runtime/ports/pinned-tables.ts';
 import type { Part, TableUpdate } from './parts.ts';
@@ -39,8 +41,10 @@ export function envelopeBytes(envelope: Envelope, updates: readonly TableUpdate[
   return 256 + units * 3 + updates.length * 128 + envelope.programs.length * 48;
 }
 
-/** Encodes parts one by one, into arrays that are kept between calls. */
-export function createComposer(): (
+/** Encodes parts one by one as messages of one version, into arrays that are kept between calls. */
+export function createComposer(
+  wireVersion: number,
+): (
   envelope: Envelope,
   updates: readonly TableUpdate[],
   part: Part,
@@ -49,9 +53,11 @@ export function createComposer(): (
   sequence: bigint,
 ) => Uint8Array {
   const columns: Columns = emptyColumns();
+  const format = wireFormat(wireVersion);
+  assert(format !== undefined, `no wire version ${wireVersion}`);
   return (envelope, updates, part, number, of, sequence) => {
     const batch: Batch = {
-      wireVersion: 0,
+      wireVersion,
       host: envelope.host,
       hostLabels: { ...envelope.keyframe?.hostLabels },
       kernelRelease: envelope.keyframe?.kernelRelease ?? '',
@@ -69,7 +75,7 @@ export function createComposer(): (
         table: update.rows.schema.name,
         ledger: ledgerOf(update.rows.ledger),
         retiredSeen: update.retiredSeen,
-        columns: asBuffer(fillColumns(columns, update, part.from[t]!, part.to[t]!)),
+        columns: asBuffer(format.encodeColumns(fillColumns(columns, update, part.from[t]!, part.to[t]!))),
       })),
       programs: envelope.programs.map((p) => ({
         program: p.program,
@@ -93,7 +99,7 @@ export const ledgerOf = (ledger: Uint32Array): TableLedger => ({
   failed: [toBigInt(ledger, 2), toBigInt(ledger, 4), toBigInt(ledger, 6), toBigInt(ledger, 8)],
 });
 
-function fillColumns(columns: Columns, update: TableUpdate, from: number, to: number): Uint8Array {
+function fillColumns(columns: Columns, update: TableUpdate, from: number, to: number): Columns {
   const { rows, changed, definitions } = update;
   const { valueCount, labels } = rows.schema;
   const count = to - from;
@@ -111,5 +117,5 @@ function fillColumns(columns: Columns, update: TableUpdate, from: number, to: nu
       columns.values[t + 1] = rows.values[s + 1]!;
     }
   }
-  return encodeColumns(columns);
+  return columns;
 }

@@ -3,8 +3,9 @@
  * message that is not right in whole, so that a poison message changes no count.
  */
 import { type Batch, decodeBatch } from '../../shared/contract/batch.ts';
-import { type Columns, decodeColumns } from '../../shared/contract/columns.ts';
+import type { Columns } from '../../shared/contract/columns.ts';
 import { parseTables, schemaHash, type TableSchema } from '../../shared/contract/lineage.ts';
+import { wireFormat } from '../../shared/contract/wire.ts';
 import { parseBatchSubject } from '../../shared/contract/subjects.ts';
 import { MusterError } from '../../shared/runtime/errors.ts';
 
@@ -68,6 +69,7 @@ export function receive(
     if (batch.host !== address.host)
       return poison('wire/host-mismatch', `the body says ${JSON.stringify(batch.host.slice(0, 80))}`);
     const lineage = batch.lineage!;
+    const format = wireFormat(batch.wireVersion)!;
     const lineageKey = `${hex(lineage.bootId)}${hex(lineage.uuid)}`;
     const tables = batch.schemaJson === '' ? undefined : parseSchema(batch.schemaJson, lineage.schemaHash, scratch);
     const known = schemaOf(address.host, lineageKey);
@@ -77,7 +79,7 @@ export function receive(
     const schema = known?.tables ?? tables;
     const blocks: Columns[] = [];
     for (const [i, block] of batch.tables.entries()) {
-      const columns = decodeColumns(block.columns, scratch.columns[i]);
+      const columns = format.decodeColumns(block.columns, scratch.columns[i]);
       scratch.columns[i] = columns;
       blocks.push(columns);
       if (!schema) continue;
@@ -87,13 +89,19 @@ export function receive(
           'wire/schema',
           `table ${JSON.stringify(block.table.slice(0, 80))} is not in the lineage's schema`,
         );
+      if (!format.kinds.includes(table.kind))
+        return poison(
+          'wire/schema',
+          `table ${block.table}: wire version ${batch.wireVersion} has no kind ${table.kind}`,
+        );
       const misfit = fits(columns, table);
       if (misfit) return poison('wire/schema', `table ${block.table}: ${misfit}`);
     }
     return { kind: 'batch', batch, host: address.host, lineageKey, blocks, tables };
   } catch (cause) {
-    if (cause instanceof MusterError) return poison(cause.code, cause.what);
-    throw cause;
+    if (!(cause instanceof MusterError)) throw cause;
+    // Of a version that is not read, whoever sees the refusal is to know what to do.
+    return poison(cause.code, cause.code === 'wire/version' ? `${cause.what}; ${cause.remedy}` : cause.what);
   }
 }
 

@@ -1,6 +1,6 @@
 /** What the aggregator says to a host: core messages, at most once, nobody need listen (proto/muster/v1/batch.proto). */
-import { Durable, Resync } from '../../shared/contract/batch.ts';
-import { durableSubject, resyncSubject } from '../../shared/contract/subjects.ts';
+import { Durable, Refused, Resync } from '../../shared/contract/batch.ts';
+import { durableSubject, refusedSubject, resyncSubject } from '../../shared/contract/subjects.ts';
 
 export interface Tell {
   readonly kind: 'tell';
@@ -15,6 +15,13 @@ export const tellResync = (host: string, reason: string, lineageUuid: string): T
   kind: 'tell',
   subject: resyncSubject(host),
   payload: Resync.encode({ reason, lineageUuid: bytes(lineageUuid) }).finish(),
+});
+
+/** A message of this host was quarantined; its agent's log is where whoever can mend it looks. */
+export const tellRefused = (host: string, reason: string, detail: string): Tell => ({
+  kind: 'tell',
+  subject: refusedSubject(host),
+  payload: Refused.encode({ reason, detail }).finish(),
 });
 
 /** This generation and all before it are durable and folded. The identity is the whole lineage's. */

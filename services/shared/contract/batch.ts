@@ -7,20 +7,20 @@
  */
 import { MusterError } from '../runtime/errors.ts';
 import { xxh32 } from './checksum.ts';
-import { Batch, Durable, Resync } from './gen/muster/v1/batch.ts';
+import { Batch, Durable, Refused, Resync } from './gen/muster/v1/batch.ts';
+import { wireFormat, wireNewest, wireOldest } from './wire.ts';
 
 export type { LineageRef, ProgramCost, TableBlock, TableLedger } from './gen/muster/v1/batch.ts';
-export { Batch, Durable, Resync };
+export { Batch, Durable, Refused, Resync };
 
-export const wireVersion = 1;
 /** A message, headers excluded; agents split larger batches into parts. */
 export const batchBytesMax = 512 * 1024;
 
 const trailer = [0x95, 0x01] as const;
 
-/** Encodes with version and checksum set. */
+/** Encodes with the checksum set; `wireVersion` and the column blocks are the caller's (wire.ts). */
 export function encodeBatch(batch: Batch): Uint8Array {
-  const body = Batch.encode({ ...batch, wireVersion, checksum: 0 }).finish();
+  const body = Batch.encode({ ...batch, checksum: 0 }).finish();
   const bytes = new Uint8Array(body.length + 6);
   bytes.set(body);
   bytes.set(trailer, body.length);
@@ -43,10 +43,18 @@ export function decodeBatch(bytes: Uint8Array): Batch {
   } catch (cause) {
     throw malformed('not a Batch', bytes, cause);
   }
-  if (batch.wireVersion !== wireVersion) {
-    throw new MusterError('wire/version', 'decode batch: unknown wire version', {
-      values: { found: batch.wireVersion, known: wireVersion },
-    });
+  const { wireVersion } = batch;
+  if (!wireFormat(wireVersion)) {
+    throw new MusterError(
+      'wire/version',
+      `decode batch: wire version ${wireVersion}, read are ${wireOldest} to ${wireNewest}`,
+      {
+        remedy:
+          wireVersion > wireNewest
+            ? `upgrade the aggregator, or start the agent with --wire-version ${wireNewest}`
+            : 'upgrade the agent',
+      },
+    );
   }
   const l = batch.lineage;
   if (!batch.host || !l || l.uuid.length !== 16 || l.bootId.length !== 16 || !l.probe || batch.generation === 0n) {

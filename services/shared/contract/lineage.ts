@@ -21,6 +21,7 @@ import { xxh32 } from './checksum.ts';
 /** Version of the directory's layout; a reader leaves other versions alone. */
 export const lineageFormat = 1;
 
+/** What a table's values are, and by that how they are joined. Wire version 1 carries the first two (wire.ts). */
 export const tableKinds = ['counter', 'histogram', 'distinct', 'heavy', 'filter'] as const;
 export type TableKind = (typeof tableKinds)[number];
 

@@ -42,6 +42,7 @@ export const partitionOf = (host: string): number => xxh32(utf8.encode(host)) % 
 
 export const batchSubject = (host: string): string => `muster.v1.batch.${partitionOf(host)}.${encodeHost(host)}`;
 export const resyncSubject = (host: string): string => `muster.v1.resync.${encodeHost(host)}`;
+export const refusedSubject = (host: string): string => `muster.v1.refused.${encodeHost(host)}`;
 export const durableSubject = (host: string): string => `muster.v1.durable.${encodeHost(host)}`;
 
 /** Partition and host of a batch subject, or undefined when it is not one, or the partition is not the host's. */
