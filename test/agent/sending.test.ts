@@ -1,44 +1,13 @@
 /** Reading and sending: changed rows, keyframes, parts, back-pressure, the last read. */
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
-import { batchBytesMax, Refused } from '../../services/shared/contract/batch.ts';
+import { batchBytesMax } from '../../services/shared/contract/batch.ts';
 import { parseTables } from '../../services/shared/contract/lineage.ts';
 import { models, type ProbeModel } from '../simulation/catalogue.ts';
 import { wideModel } from './wide-model.ts';
 import { columnsOf, count, Joiner, Rig, second, sorted, TestAgent, truthOf } from './rig.ts';
 
 const calls = models.calls[2]!;
-
-test('messages are of the version told, and the next agent may write another', () => {
-  const rig = new Rig();
-  const lineage = rig.attach(calls);
-  const joiner = new Joiner();
-  for (const [i, wireVersion] of [2, 1, 2].entries()) {
-    const agent = new TestAgent(rig, {}, `start-${i}`, wireVersion);
-    count(lineage, i, 5);
-    agent.run(3);
-    assert.deepEqual([...new Set(agent.sent.map((s) => s.batch.wireVersion))], [wireVersion]);
-    for (const { batch } of agent.sent) joiner.take(batch);
-    agent.performer.closeAll();
-  }
-  assert.deepEqual(sorted(joiner.totals()), sorted(truthOf(lineage)));
-});
-
-test('what the aggregator refused is in the log, with what to do', () => {
-  const rig = new Rig();
-  rig.attach(calls);
-  const agent = new TestAgent(rig);
-  agent.run(1);
-  const payload = Refused.encode({ reason: 'wire/version', detail: 'upgrade the aggregator' }).finish();
-  agent.receive({ kind: 'refused', payload });
-  agent.receive({ kind: 'refused', payload: Buffer.from([0xff]) });
-  const said = agent.of('log').slice(-2);
-  assert.deepEqual(said[0]!.fields, { code: 'wire/version', reason: 'upgrade the aggregator' });
-  assert.deepEqual(
-    said.map((e) => e.level),
-    ['warn', 'warn'],
-  );
-});
 
 test('the first batch is a keyframe with labels, schema and ledger; the next carries what changed', () => {
   const rig = new Rig();
