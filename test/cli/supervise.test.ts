@@ -2,6 +2,7 @@
 import { describe, test } from 'node:test';
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
+import { patience } from '../../services/cli/up/health.ts';
 import { planRoles, roleNames, stopOrder, type RoleName } from '../../services/cli/up/roles.ts';
 import {
   backOff,
@@ -99,6 +100,63 @@ describe('restart', () => {
     assert.deepEqual(kinds(up.send({ kind: 'exited', role: 'redis', code: undefined, signal: 'SIGKILL' }, 1)), [
       'restarting',
     ]);
+  });
+});
+
+describe('silence', () => {
+  const silent = { kind: 'asked', role: 'nats', answered: false, reason: 'no answer to PING' } as const;
+
+  test('a server that does not answer several times over its patience is killed, and starts again', () => {
+    const up = instance();
+    up.bringUp();
+    assert.deepEqual(kinds(up.send(silent, 5_000)), []);
+    assert.deepEqual(kinds(up.send(silent, 10_000)), []);
+    const effects = up.send(silent, patience.firstMs);
+    assert.deepEqual(kinds(effects), ['killing', 'signal']);
+    assert.ok(effects.some((e) => e.kind === 'killing' && e.reason === 'no answer for 15 s (no answer to PING)'));
+    assert.ok(effects.some((e) => e.kind === 'signal' && e.role === 'nats' && e.signal === 'SIGKILL'));
+    const ended = up.send({ kind: 'exited', role: 'nats', code: undefined, signal: 'SIGKILL' }, 15_001);
+    assert.deepEqual(kinds(ended), ['restarting']);
+    assert.deepEqual(spawned(up.send({ kind: 'tick' }, 15_001 + backOff.firstMs)), ['nats']);
+  });
+
+  test('an answer in between, a clock that jumped and a role that is not ready are no hang', () => {
+    const up = instance();
+    up.send(silent, 0);
+    up.bringUp();
+    for (let now = 5_000; now < 100_000; now += 10_000) {
+      assert.deepEqual(kinds(up.send(silent, now)), []);
+      assert.deepEqual(kinds(up.send({ ...silent, answered: true }, now + 5_000)), []);
+    }
+    assert.deepEqual(kinds(up.send(silent, 10_000_000)), [], 'one question after a sleep of the machine');
+    up.send({ kind: 'stop' }, 10_000_001);
+    for (let i = 0; i < 9; i++) assert.deepEqual(kinds(up.send(silent, 20_000_000 + i)).includes('killing'), false);
+  });
+
+  test('patience doubles to a limit with each time, and is forgotten after a while of answers', () => {
+    const up = instance();
+    up.bringUp();
+    let now = 0;
+    const untilKilled = (): number => {
+      const from = now;
+      for (;;) {
+        now += 5_000;
+        if (kinds(up.send(silent, now)).includes('killing')) break;
+      }
+      const waited = now - from;
+      up.send({ kind: 'exited', role: 'nats', code: undefined, signal: 'SIGKILL' }, now);
+      now += backOff.largestMs;
+      up.send({ kind: 'tick' }, now);
+      up.send({ kind: 'ready', role: 'nats' }, now);
+      return waited;
+    };
+    assert.deepEqual(
+      Array.from({ length: 7 }, () => untilKilled() / 1000),
+      [15, 30, 60, 120, 240, 300, 300],
+    );
+    now += patience.resetAfterMs;
+    up.send({ ...silent, answered: true }, now);
+    assert.equal(untilKilled(), patience.firstMs);
   });
 });
 

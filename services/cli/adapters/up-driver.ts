@@ -7,6 +7,7 @@ import type { Command } from '../up/commands.ts';
 import type { SaidLine } from '../up/log-line.ts';
 import type { RoleName } from '../up/roles.ts';
 import type { SuperviseEffect, SuperviseEvent } from '../up/supervise.ts';
+import type { Answer } from './ask-server.ts';
 import { RoleLog } from './role-log.ts';
 import { startRole, type RoleProcess } from './role-process.ts';
 import type { StateDirectory } from './state-directory.ts';
@@ -23,7 +24,12 @@ export interface UpDrive {
   readonly detach: () => Promise<unknown>;
   /** All roles are ready for the first time. */
   readonly onUp: () => void;
+  /** How to ask a server of our own whether it answers, by role. */
+  readonly ask: ReadonlyMap<RoleName, () => Promise<Answer>>;
 }
+
+/** Time between two questions to a server; an answer may take as long. */
+export const askEveryMs = 5_000;
 
 /** What a role said last of an error, in the three lines that every role uses. */
 interface LastWords {
@@ -138,6 +144,7 @@ export function driveUp(drive: UpDrive, onSignal: (stop: () => void) => void): P
         case 'done':
           clearTimeout(timer);
           clearInterval(waiting);
+          for (const asking of askers) clearInterval(asking);
           for (const log of logs.values()) log.close();
           return resolve({ failure, unconfirmed });
       }
@@ -148,6 +155,10 @@ export function driveUp(drive: UpDrive, onSignal: (stop: () => void) => void): P
       if (missing.length === 0 || stopping) clearInterval(waiting);
       else say(`still waiting for ${missing.join(', ')}; logs are in ${join(drive.state.path, 'log')}`);
     }, 10_000);
+
+    const askers = [...drive.ask].map(([role, ask]) =>
+      setInterval(() => void ask().then((answer) => send({ kind: 'asked', role, reason: '', ...answer })), askEveryMs),
+    );
 
     onSignal(() => {
       say(

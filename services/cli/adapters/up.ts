@@ -7,11 +7,12 @@ import { connectQuery } from '../../shared/adapters/grpc-client.ts';
 import type { QueryResponse } from '../../shared/contract/query.ts';
 import { MusterError } from '../../shared/runtime/errors.ts';
 import type { Instance, UpOptions } from '../up/options.ts';
+import { askServer } from './ask-server.ts';
 import { noteName } from './find-keeper.ts';
 import { findMusterUser, isForeign, requireFreeAddress, requirePrivilege, requireProgram } from './host.ts';
 import { askKeeper } from './keeper-request.ts';
 import { StateDirectory } from './state-directory.ts';
-import { driveUp, removePins } from './up-driver.ts';
+import { askEveryMs, driveUp, removePins } from './up-driver.ts';
 
 /** The pure half: main.ts imports it and hands it in. */
 export type UpParts = typeof import('../up/options.ts') &
@@ -84,6 +85,11 @@ export async function up(parts: UpParts, options: UpOptions, place: UpPlace): Pr
         env: childEnvironment(),
         say,
         detach: () => askKeeper(socket, { op: 'detach' }, parts.detachMs),
+        ask: new Map(
+          (['nats', 'redis'] as const)
+            .filter((server) => options[server] === undefined)
+            .map((server) => [server, () => askServer(server, ports[server], askEveryMs)]),
+        ),
         onUp: () => void announce(parts, options, place, instance, say),
       },
       (stop) => {

@@ -3,6 +3,7 @@
  * Invariants: a role runs at most once; a role starts only after what it needs was ready; once stopping, nothing is
  * started; roles stop one after another in `stopOrder`; every wait has an end.
  */
+import { newHealth, noteAnswer, noteSilence, type Health } from './health.ts';
 import { stopOrder, type RoleName, type RolePlan } from './roles.ts';
 
 export const backOff = { firstMs: 200, largestMs: 10_000, resetAfterMs: 30_000 } as const;
@@ -20,6 +21,8 @@ export type SuperviseEvent =
       readonly code: number | undefined;
       readonly signal: string | undefined;
     }
+  /** A server of our own was asked whether it answers. */
+  | { readonly kind: 'asked'; readonly role: RoleName; readonly answered: boolean; readonly reason: string }
   | { readonly kind: 'detached' }
   /** The first asks to stop, each further one to hurry. */
   | { readonly kind: 'stop' }
@@ -51,6 +54,7 @@ interface RoleState {
   backOffMs: number;
   /** When a pausing role starts again. */
   resumeMs: number;
+  readonly health: Health;
 }
 
 export interface SuperviseState {
@@ -64,7 +68,15 @@ export interface SuperviseState {
 export function newSupervision(plans: readonly RolePlan[]): SuperviseState {
   const roles = new Map<RoleName, RoleState>();
   for (const plan of plans) {
-    roles.set(plan.name, { plan, phase: 'waiting', wasReady: false, startedMs: 0, backOffMs: 0, resumeMs: 0 });
+    roles.set(plan.name, {
+      plan,
+      phase: 'waiting',
+      wasReady: false,
+      startedMs: 0,
+      backOffMs: 0,
+      resumeMs: 0,
+      health: newHealth(),
+    });
   }
   return { roles, announced: false, stopping: undefined, hurry: false, done: false };
 }
@@ -80,8 +92,12 @@ export function supervise(state: SuperviseState, event: SuperviseEvent, nowMs: n
       if (role?.phase !== 'starting') break;
       role.phase = 'ready';
       role.wasReady = true;
+      noteAnswer(role.health, nowMs);
       break;
     }
+    case 'asked':
+      onAsked(state, event, nowMs, effects);
+      break;
     case 'exited':
       onExit(state, event, nowMs, effects);
       break;
@@ -115,6 +131,23 @@ function startDue(state: SuperviseState, nowMs: number, effects: SuperviseEffect
     effects.push({ kind: 'up' });
   }
   if (wakeMs < Infinity) effects.push({ kind: 'wake', atMs: wakeMs });
+}
+
+/** A server that runs and does not answer is killed: it would not heed a milder signal. Its exit starts it again. */
+function onAsked(
+  state: SuperviseState,
+  event: Extract<SuperviseEvent, { kind: 'asked' }>,
+  nowMs: number,
+  effects: SuperviseEffect[],
+): void {
+  const role = state.roles.get(event.role);
+  if (role?.phase !== 'ready' || state.stopping) return;
+  if (event.answered) return noteAnswer(role.health, nowMs);
+  const silentMs = noteSilence(role.health, nowMs);
+  if (silentMs === undefined) return;
+  const seconds = Math.round(silentMs / 1000);
+  effects.push({ kind: 'killing', role: event.role, reason: `no answer for ${seconds} s (${event.reason})` });
+  effects.push({ kind: 'signal', role: event.role, signal: 'SIGKILL' });
 }
 
 function onExit(
