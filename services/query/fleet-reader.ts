@@ -105,6 +105,12 @@ export class FleetReader {
     return this.#heads;
   }
 
+  /** Names the state of all partitions, from their heads alone. */
+  async state(): Promise<string> {
+    const heads = await this.heads();
+    return [...heads].map(([p, { version, commitId }]) => `${p}:${version}:${commitId}`).join(' ');
+  }
+
   async #partition(
     partition: number,
     head: StoredHead,

@@ -6,13 +6,16 @@ import { failRole, onceTold } from '../shared/adapters/role-process.ts';
 import { MusterError } from '../shared/runtime/errors.ts';
 import { describeSettings, resolveSettings } from '../shared/runtime/settings.ts';
 import { certificatesAlone, parseAccess, refuse } from './access.ts';
-import { createAnswer } from './adapters/answer-loop.ts';
+import { createAnswer, createWatchSource } from './adapters/answer-loop.ts';
 import { createSecurity } from './adapters/grpc-security.ts';
 import { serveGrpc } from './adapters/grpc-server.ts';
-import { FleetReader } from './fleet-reader.ts';
+import { WatchDriver } from './adapters/watch-driver.ts';
+import { FleetReader, fleetReaderLimits } from './fleet-reader.ts';
+import { gatesOf } from './gate.ts';
 import { Query } from './query.ts';
-import { isLocal, querySettings } from './settings.ts';
+import { isLocal, limitsOf, querySettings } from './settings.ts';
 import { statusOf } from './status.ts';
+import { Watches } from './watches.ts';
 
 /** How often the store is asked whether it is there. */
 const probeMs = 1000;
@@ -40,17 +43,22 @@ async function main(): Promise<void> {
   const log = createLog(values.logLevel, { role: 'query' });
   const port = createRedisCheckpointReader({ address: values.redis, name: 'muster-query', log });
   const now = (): number => Date.now();
-  const reader = new FleetReader(port, now);
   const security = createSecurity(values, { certificatesAlone, parseAccess, refuse }, log);
   if (open !== undefined && values.access === undefined && values.tlsClientCa === undefined)
     log.warn({ listen: open }, 'no credentials are configured: whoever reaches the address may ask');
-  const server = await serveGrpc(
-    values.listen,
-    createAnswer(new Query(), reader, now),
+  const limits = limitsOf(values);
+  const reader = new FleetReader(port, now, { ...fleetReaderLimits, scanBytes: limits.scanBytes });
+  const core = new Query();
+  const server = await serveGrpc({
+    listen: values.listen,
+    answer: createAnswer(core, reader, now),
+    watch: new WatchDriver(new Watches(limits.watchRows), createWatchSource(core, reader, now), now, limits.deadlineMs),
+    gates: gatesOf(limits),
+    limits,
     statusOf,
-    (method, err) => log.error({ method, err }, 'call failed'),
     security,
-  );
+    onFailure: (method, err) => log.error({ method, err }, 'call failed'),
+  });
 
   let serving: boolean | undefined;
   const probe = async (): Promise<void> => {

@@ -103,12 +103,13 @@ export class Query {
     return prepared && cut(prepared, asked.pageSize, paging[method as 'Query'], position, hash);
   }
 
-  /** The answer. Throws Rejected. */
+  /** The answer. Throws Rejected. `lone` when no next page will be asked for. */
   *answer<M extends MethodName>(
     method: M,
     request: RequestOf<M>,
     fleet: Fleet,
     nowMs: number,
+    lone = false,
   ): Generator<void, ResponseOf<M>> {
     if (method === 'GetHost')
       return { host: hostMessage(findHost(fleet, (request as RequestOf<'GetHost'>).host), nowMs) } as ResponseOf<M>;
@@ -122,7 +123,7 @@ export class Query {
     const position = given ?? { stateHash: state, atMs: nowMs, first: 0 };
     const prepared = yield* prepare(method, request, fleet, position.atMs);
     const reply = cut(prepared, asked.pageSize, limits, position, hash);
-    if ((reply as ResponseOf<'Query'>).nextPageToken) this.#pages.put(hash, position, prepared);
+    if (!lone && (reply as ResponseOf<'Query'>).nextPageToken) this.#pages.put(hash, position, prepared);
     return reply;
   }
 }

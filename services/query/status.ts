@@ -157,6 +157,16 @@ export function rejectionStatus(r: Rejection): RpcStatus {
         `too large: ${r.what} ${r.found} is above the limit of ${r.limit}; ${r.fix}`,
         { limit: String(r.limit), found: String(r.found) },
       );
+    case 'too-many':
+      return {
+        ...status(
+          'RESOURCE_EXHAUSTED',
+          'TOO_MANY',
+          `no room for another: --${r.limit} is ${r.max}; end others first, try again later, or raise the limit`,
+          { limit: r.limit, max: String(r.max) },
+        ),
+        retryAfterMs,
+      };
     default:
       return unreachable(r);
   }

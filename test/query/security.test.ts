@@ -51,7 +51,7 @@ const files = (more: Partial<SecurityFiles> = {}): SecurityFiles => ({
 const rigs: Rig[] = [];
 after(() => Promise.all(rigs.map((r) => r.close())));
 async function start(what: SecurityFiles, listen = ['localhost:0']): Promise<Rig> {
-  const rig = await serve(listen, createSecurity(what, rules, log));
+  const rig = await serve(listen, { security: createSecurity(what, rules, log) });
   rigs.push(rig);
   return rig;
 }

@@ -7,8 +7,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client, credentials } from '@grpc/grpc-js';
 import type { MethodDefinition } from '@grpc/proto-loader';
-import { serveGrpc } from '../../services/query/adapters/grpc-server.ts';
-import { statusOf } from '../../services/query/status.ts';
 import { connectQuery, QueryError } from '../../services/shared/adapters/grpc-client.ts';
 import { serviceDefinition } from '../../services/shared/adapters/grpc-schema.ts';
 import { protoJson } from '../../services/shared/contract/proto-json.ts';
@@ -127,29 +125,16 @@ test('a request beyond the limit, a deadline and a caller who goes', async () =>
 });
 
 test('a failure of ours is INTERNAL, logged, and tells nothing', async () => {
-  const failures: unknown[] = [];
-  const server = await serveGrpc(
-    ['127.0.0.1:0'],
-    () => Promise.reject(new TypeError('secret')),
-    statusOf,
-    (_, error) => failures.push(error),
-  );
-  const client = connectQuery(server.addresses[0]!);
-  const error = await refused(client.call('Query', {}));
+  const failing = await serve(undefined, { answer: () => Promise.reject(new TypeError('secret')) });
+  const error = await refused(failing.client.call('Query', {}));
   assert.equal(error.status.code, 'INTERNAL');
   assert.ok(!error.message.includes('secret'));
-  assert.equal(failures.length, 1);
-  client.close();
-  await server.close(100);
+  assert.equal(failing.failures.length, 1);
+  await failing.close();
 });
 
 test('an address in use is said in three lines; nobody there is said too', async () => {
-  const error = await serveGrpc(
-    [rig.address],
-    () => Promise.reject(new Error()),
-    statusOf,
-    () => undefined,
-  ).then(
+  const error = await serve([rig.address]).then(
     () => assert.fail('listens twice'),
     (e: unknown) => e as MusterError,
   );

@@ -4,7 +4,9 @@
  */
 import type { FleetReader } from '../fleet-reader.ts';
 import type { Query } from '../query.ts';
+import type { MethodName, RequestOf, ResponseOf } from '../../shared/contract/query.ts';
 import type { Answer } from './grpc-server.ts';
+import type { WatchSource } from './watch-driver.ts';
 
 /** Longest run of the core before others get their turn. */
 const sliceMs = 10;
@@ -12,22 +14,37 @@ const sliceMs = 10;
 const hostsOnly = (): boolean => false;
 
 export function createAnswer(core: Query, reader: FleetReader, now: () => number): Answer {
-  return async (method, request, signal) => {
-    const kept = core.kept(method, request);
-    if (kept) return kept;
-    const nowMs = now();
-    const hosts = await reader.load(hostsOnly);
+  return async (method, request, signal) =>
+    core.kept(method, request) ?? perform(core, reader, now, method, request, signal, false);
+}
+
+/** What watches ask: the same answers, of which no next page will be wanted. */
+export const createWatchSource = (core: Query, reader: FleetReader, now: () => number): WatchSource => ({
+  state: () => reader.state(),
+  answer: (query, signal) => perform(core, reader, now, 'Query', query, signal, true),
+});
+
+async function perform<M extends MethodName>(
+  core: Query,
+  reader: FleetReader,
+  now: () => number,
+  method: M,
+  request: RequestOf<M>,
+  signal: AbortSignal,
+  lone: boolean,
+): Promise<ResponseOf<M>> {
+  const nowMs = now();
+  const hosts = await reader.load(hostsOnly);
+  signal.throwIfAborted();
+  const fleet = await reader.load(core.needOf(method, request, hosts, nowMs));
+  signal.throwIfAborted();
+  const answer = core.answer(method, request, fleet, nowMs, lone);
+  for (let sliceEnd = performance.now() + sliceMs; ;) {
+    const step = answer.next();
+    if (step.done) return step.value;
+    if (performance.now() < sliceEnd) continue;
+    await new Promise((resolve) => setImmediate(resolve));
     signal.throwIfAborted();
-    const fleet = await reader.load(core.needOf(method, request, hosts, nowMs));
-    signal.throwIfAborted();
-    const answer = core.answer(method, request, fleet, nowMs);
-    for (let sliceEnd = performance.now() + sliceMs; ;) {
-      const step = answer.next();
-      if (step.done) return step.value;
-      if (performance.now() < sliceEnd) continue;
-      await new Promise((resolve) => setImmediate(resolve));
-      signal.throwIfAborted();
-      sliceEnd = performance.now() + sliceMs;
-    }
-  };
+    sliceEnd = performance.now() + sliceMs;
+  }
 }

@@ -5,30 +5,30 @@
 import { lstatSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
 import process from 'node:process';
-import {
-  logVerbosity,
-  Metadata,
-  Server,
-  setLogVerbosity,
-  type sendUnaryData,
-  type ServerUnaryCall,
-} from '@grpc/grpc-js';
+import { logVerbosity, Server, setLogVerbosity, type sendUnaryData, type ServerUnaryCall } from '@grpc/grpc-js';
+import type { MethodDefinition, ServiceDefinition } from '@grpc/proto-loader';
 import { HealthImplementation } from 'grpc-health-check';
 import { indexDescriptors } from '../../shared/contract/descriptors.ts';
 import {
-  deadlineMsMax,
   methodNames,
   requestBytesMax,
   serviceOf,
+  streamServiceOf,
   type MethodName,
   type RequestOf,
   type ResponseOf,
 } from '../../shared/contract/query.ts';
-import { encodeRpcStatus, rpcCodes, statusTrailer, type RpcStatus } from '../../shared/contract/rpc-status.ts';
-import { descriptorImage, serviceDefinition } from '../../shared/adapters/grpc-schema.ts';
+import type { RpcStatus } from '../../shared/contract/rpc-status.ts';
+import { descriptorImage, serviceDefinition, type ServiceName } from '../../shared/adapters/grpc-schema.ts';
 import { MusterError } from '../../shared/runtime/errors.ts';
+import type { Gate } from '../gate.ts';
+import type { Limits } from '../limits.ts';
+import type { Update } from '../watches.ts';
 import { addReflection } from './grpc-reflection.ts';
 import { noSecurity, type GrpcSecurity } from './grpc-security.ts';
+import { callerOf, cancelled, deadlineOf, stopping, tooSlow, toStatus } from './grpc-status.ts';
+import { watchHandler, WatchEnd } from './grpc-watch.ts';
+import type { WatchDriver } from './watch-driver.ts';
 
 export type Answer = <M extends MethodName>(
   method: M,
@@ -36,21 +36,31 @@ export type Answer = <M extends MethodName>(
   signal: AbortSignal,
 ) => Promise<ResponseOf<M>>;
 
-/** Calls answered at once; more wait in their connection's flow control, then are refused. */
-const callsMax = 256;
-
-const options = {
+const options = (limits: Limits) => ({
   'grpc.max_receive_message_length': requestBytesMax,
   'grpc.max_send_message_length': 4 * 1024 * 1024,
   'grpc.max_concurrent_streams': 100,
-  // Connections are renewed now and then, so that a load balancer can spread them anew.
-  'grpc.max_connection_age_ms': 3_600_000,
-  'grpc.max_connection_age_grace_ms': 30_000,
+  // Connections are renewed now and then, so that a load balancer can spread them anew. A watch is no older than that.
+  'grpc.max_connection_age_ms': limits.connectionAgeMs,
+  'grpc.max_connection_age_grace_ms': limits.connectionAgeMs + 30_000,
   'grpc.max_connection_idle_ms': 1_800_000,
   'grpc.keepalive_time_ms': 60_000,
   'grpc.keepalive_timeout_ms': 20_000,
   'grpc-node.max_session_memory': 16,
-};
+});
+
+export interface ServeOptions {
+  /** HOST:PORT or unix:PATH. */
+  readonly listen: readonly string[];
+  readonly answer: Answer;
+  readonly watch: WatchDriver;
+  readonly gates: { readonly calls: Gate; readonly watches: Gate };
+  readonly limits: Limits;
+  readonly statusOf: (error: unknown) => RpcStatus;
+  /** A failure of ours: the caller learns nothing of it. */
+  readonly onFailure: (method: string, error: unknown) => void;
+  readonly security?: GrpcSecurity | undefined;
+}
 
 export interface GrpcServer {
   /** As asked for, with the port really bound. */
@@ -60,31 +70,26 @@ export interface GrpcServer {
   close(graceMs: number): Promise<void>;
 }
 
-/** Listens on each address (HOST:PORT or unix:PATH). Throws MusterError config/address-in-use. */
-export async function serveGrpc(
-  listen: readonly string[],
-  answer: Answer,
-  statusOf: (error: unknown) => RpcStatus,
-  onFailure: (method: string, error: unknown) => void,
-  security: GrpcSecurity = noSecurity,
-): Promise<GrpcServer> {
+/** Listens on each address. Throws MusterError config/address-in-use. */
+export async function serveGrpc(serve: ServeOptions): Promise<GrpcServer> {
+  const { answer, watch, gates, limits, statusOf, onFailure, security = noSecurity } = serve;
   // grpc-js writes to stderr on its own; what matters comes as an error or a status.
   setLogVerbosity(logVerbosity.NONE);
-  const server = new Server(options);
-  let calls = 0;
-  for (const service of new Set(Object.values(serviceOf))) {
+  const server = new Server(options(limits));
+  const services = [...new Set<ServiceName>(Object.values(serviceOf))];
+  for (const service of services) {
     const methods = methodNames.filter((m) => serviceOf[m] === service);
-    server.addService(
-      serviceDefinition(service) as never,
-      Object.fromEntries(methods.map((m) => [m, handlerOf(m)])) as never,
-    );
+    const handlers: Record<string, unknown> = Object.fromEntries(methods.map((m) => [m, handlerOf(m)]));
+    if (service === streamServiceOf.Watch)
+      handlers['Watch'] = watchHandler({ driver: watch, gate: gates.watches, limits, statusOf, onFailure });
+    server.addService(sharingUpdates(serviceDefinition(service)) as never, handlers as never);
   }
-  const names = ['', ...new Set(Object.values(serviceOf))];
+  const names = ['', ...services];
   const health = new HealthImplementation(Object.fromEntries(names.map((n) => [n, 'NOT_SERVING'])) as never);
   health.addToServer(server as never);
   addReflection(server, indexDescriptors(descriptorImage()));
   const addresses: string[] = [];
-  for (const address of listen) addresses.push(await bind(server, address, security));
+  for (const address of serve.listen) addresses.push(await bind(server, address, security));
   return {
     addresses,
     setServing: (serving) => names.forEach((n) => health.setStatus(n, serving ? 'SERVING' : 'NOT_SERVING')),
@@ -96,27 +101,33 @@ export async function serveGrpc(
           security.close();
           resolve();
         });
+        watch.close(new WatchEnd(stopping));
       }),
   };
 
   function handlerOf<M extends MethodName>(method: M) {
     return (call: ServerUnaryCall<RequestOf<M>, ResponseOf<M>>, done: sendUnaryData<ResponseOf<M>>): void => {
+      const caller = callerOf(call);
+      try {
+        gates.calls.enter(caller);
+      } catch (error) {
+        return done(toStatus(statusOf(error)));
+      }
       const abort = new AbortController();
       // Whatever the caller allows, no call outlives our own maximum.
-      const deadline = Math.min(deadlineOf(call), Date.now() + deadlineMsMax);
+      const deadline = Math.min(deadlineOf(call), Date.now() + limits.deadlineMs);
       const timer = setTimeout(() => abort.abort(), Math.max(0, deadline - Date.now()));
       call.on('cancelled', () => abort.abort());
       const end = (error: RpcStatus | undefined, reply?: ResponseOf<M>): void => {
         clearTimeout(timer);
-        calls--;
+        gates.calls.leave(caller);
         if (error) done(toStatus(error));
         else done(null, reply!);
       };
-      if (++calls > callsMax) return end(overloaded);
       answer(method, call.request, abort.signal).then(
         (reply) => end(undefined, reply),
         (error: unknown) => {
-          if (abort.signal.aborted) return end(call.cancelled ? cancelled : tooSlow);
+          if (abort.signal.aborted) return end(call.cancelled ? cancelled : tooSlow(limits.deadlineMs));
           const status = statusOf(error);
           if (status.code === 'INTERNAL') onFailure(method, error);
           end(status);
@@ -126,33 +137,13 @@ export async function serveGrpc(
   }
 }
 
-function deadlineOf(call: { getDeadline(): Date | number }): number {
-  const deadline = call.getDeadline();
-  return deadline instanceof Date ? deadline.getTime() : deadline;
-}
-
-const simple = (code: RpcStatus['code'], reason: string, message: string): RpcStatus => ({
-  code,
-  reason,
-  message,
-  metadata: {},
-  violations: [],
-});
-const cancelled = simple('CANCELLED', 'CANCELLED', 'the caller has gone');
-const tooSlow = simple(
-  'DEADLINE_EXCEEDED',
-  'DEADLINE',
-  `the deadline has passed (at most ${deadlineMsMax / 1000} s); ask for a shorter range or fewer labels`,
-);
-const overloaded: RpcStatus = {
-  ...simple('RESOURCE_EXHAUSTED', 'TOO_MANY_CALLS', `more than ${callsMax} calls at once; try again`),
-  retryAfterMs: 1000,
-};
-
-function toStatus(status: RpcStatus) {
-  const metadata = new Metadata();
-  metadata.set(statusTrailer, Buffer.from(encodeRpcStatus(status)));
-  return { code: rpcCodes[status.code], details: status.message, metadata };
+/** Watch as it is served: an update that streams share is encoded once. */
+function sharingUpdates(service: ServiceDefinition): ServiceDefinition {
+  const watch = service['Watch'] as MethodDefinition<object, object> | undefined;
+  if (!watch) return service;
+  const responseSerialize = (update: object): Buffer =>
+    ((update as Update).bytes ??= watch.responseSerialize((update as Update).message));
+  return { ...service, Watch: { ...watch, responseSerialize } };
 }
 
 /** Binds one address; a Unix socket that a crash left behind is replaced. */

@@ -32,6 +32,7 @@ export const emptyCoverage: Coverage = {
   unknownCount: 0,
   complete: true,
   synthetic: false,
+  seconds: 0,
 };
 
 /** A host is stale when nothing of it was merged for three of its intervals, at least 5 s. */
@@ -113,6 +114,8 @@ export function cover(
   if (account.skipped > 0n || (time.kind === 'all' && account.lost > 0n)) exact = false;
   addNotes(notes, fleet, metric, hosts, stale, account, time, nowMs);
   if (unknown.length > 0) notes.push(unknownNote(unknown));
+  // What is dated within the range was counted over a read interval at least.
+  const seconds = endMs > startMs ? Math.max(endMs - startMs, intervalMs) / 1000 : 0;
   return {
     coverage: {
       hostsMatched: hosts.length,
@@ -128,10 +131,10 @@ export function cover(
       unknownCount: unknown.length,
       complete: stale.length === 0,
       synthetic: hosts.some((h) => h.host.record.synthetic),
+      seconds,
     },
     notes,
-    // What is dated within the range was counted over a read interval at least.
-    seconds: endMs > startMs ? Math.max(endMs - startMs, intervalMs) / 1000 : 0,
+    seconds,
     startMs,
     endMs,
     intervalMs,

@@ -22,7 +22,7 @@ export interface RangeRequest {
 export const windowMs = finestTier.lengthMs;
 const floor = (ms: number): number => Math.floor(ms / windowMs) * windowMs;
 const ceil = (ms: number): number => Math.ceil(ms / windowMs) * windowMs;
-const unitMs: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+const unitMs: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
 const bad = (field: string, problem: string, fix: string): never => reject({ kind: 'bad-field', field, problem, fix });
 const lengthFix = 'write a number with s, m or h, e.g. "5m"';

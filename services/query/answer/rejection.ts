@@ -33,7 +33,9 @@ export type Rejection =
       readonly found: number;
       readonly limit: number;
       readonly fix: string;
-    };
+    }
+  /** Others use up what there is; `limit` is the name of the flag that sets it. */
+  | { readonly kind: 'too-many'; readonly limit: string; readonly max: number };
 
 /** Carries a rejection out of nested code to the one place that answers. */
 export class Rejected extends Error {

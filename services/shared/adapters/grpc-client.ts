@@ -4,7 +4,15 @@
  */
 import { type ChannelCredentials, Client, credentials, Metadata, status, type ServiceError } from '@grpc/grpc-js';
 import type { MethodDefinition } from '@grpc/proto-loader';
-import { serviceOf, type MethodName, type RequestOf, type ResponseOf } from '../contract/query.ts';
+import {
+  serviceOf,
+  streamServiceOf,
+  type MethodName,
+  type RequestOf,
+  type ResponseOf,
+  type WatchRequest,
+  type WatchResponse,
+} from '../contract/query.ts';
 import { decodeRpcStatus, rpcCodes, statusTrailer, type RpcStatus } from '../contract/rpc-status.ts';
 import { MusterError } from '../runtime/errors.ts';
 import { serviceDefinition } from './grpc-schema.ts';
@@ -42,6 +50,8 @@ export interface CallOptions {
 export interface QueryClient {
   /** Fields left out have their default. Rejects with QueryError or MusterError query/unreachable. */
   call<M extends MethodName>(method: M, request: Partial<RequestOf<M>>, options?: CallOptions): Promise<ResponseOf<M>>;
+  /** Updates as they come, read no faster than they are taken. Without a deadline unless one is given. */
+  watch(request: Partial<WatchRequest>, options?: CallOptions): AsyncIterable<WatchResponse>;
   close(): void;
 }
 
@@ -90,6 +100,28 @@ export function connectQuery(server: string, security: ClientSecurity = {}): Que
         if (options.signal?.aborted) cancel();
         else options.signal?.addEventListener('abort', cancel, { once: true });
       });
+    },
+    async *watch(request: Partial<WatchRequest>, options: CallOptions = {}): AsyncGenerator<WatchResponse> {
+      const definition = serviceDefinition(streamServiceOf.Watch)['Watch'] as MethodDefinition<object, WatchResponse>;
+      const call = client.makeServerStreamRequest(
+        definition.path,
+        definition.requestSerialize,
+        definition.responseDeserialize,
+        request,
+        new Metadata(),
+        options.deadlineMs === undefined ? {} : { deadline: Date.now() + options.deadlineMs },
+      );
+      const cancel = (): void => call.cancel();
+      if (options.signal?.aborted) cancel();
+      else options.signal?.addEventListener('abort', cancel, { once: true });
+      try {
+        for await (const update of call) yield update as WatchResponse;
+      } catch (error) {
+        throw translate(server, 'Watch', error as ServiceError);
+      } finally {
+        options.signal?.removeEventListener('abort', cancel);
+        call.cancel();
+      }
     },
     close: () => client.close(),
   };

@@ -19,6 +19,8 @@ import type {
   QueryRangeResponse,
   QueryRequest,
   QueryResponse,
+  WatchRequest,
+  WatchResponse,
 } from './gen/api/muster/v1/query.ts';
 
 export type * from './gen/api/muster/v1/query.ts';
@@ -37,11 +39,17 @@ export interface Methods {
   GetLedger: { request: GetLedgerRequest; response: GetLedgerResponse };
 }
 
+/** Methods that answer with a stream. */
+export interface Streams {
+  Watch: { request: WatchRequest; response: WatchResponse };
+}
+
 export type MethodName = keyof Methods;
+export type StreamName = keyof Streams;
 export type RequestOf<M extends MethodName> = Methods[M]['request'];
 export type ResponseOf<M extends MethodName> = Methods[M]['response'];
 
-/** The service that has each method. */
+/** The service that has each method of one answer. */
 export const serviceOf = {
   Query: 'muster.v1.QueryService',
   QueryRange: 'muster.v1.QueryService',
@@ -52,6 +60,8 @@ export const serviceOf = {
   GetHost: 'muster.v1.FleetService',
   GetLedger: 'muster.v1.FleetService',
 } as const satisfies Record<MethodName, string>;
+
+export const streamServiceOf = { Watch: 'muster.v1.QueryService' } as const satisfies Record<StreamName, string>;
 
 export const methodNames = Object.keys(serviceOf) as MethodName[];
 
@@ -65,5 +75,3 @@ export const operatorMethods: ReadonlySet<string> = new Set(['ForgetHost']);
 export const replyBytesMax = 3 * 1024 * 1024;
 /** Requests above this are refused before they are decoded. */
 export const requestBytesMax = 256 * 1024;
-/** The server ends any call after this, whatever deadline the caller set. */
-export const deadlineMsMax = 30_000;
