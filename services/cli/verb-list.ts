@@ -44,6 +44,16 @@ export const verbList: readonly VerbEntry[] = [
     summary: 'a distribution: quantiles and bars',
     verb: { kind: 'data', load: async () => (await import('./verbs/hist.ts')).hist },
   },
+  {
+    name: 'distinct',
+    summary: 'how many different values',
+    verb: { kind: 'data', load: async () => (await import('./verbs/distinct.ts')).distinct },
+  },
+  {
+    name: 'contains',
+    summary: 'which hosts have seen a value',
+    verb: { kind: 'data', load: async () => (await import('./verbs/contains.ts')).contains },
+  },
   { name: 'hosts', summary: 'hosts, their state and probes', verb: { kind: 'data', load: () => fleet('hosts') } },
   { name: 'metrics', summary: 'what can be asked for', verb: { kind: 'data', load: () => fleet('metrics') } },
   { name: 'ledger', summary: 'accuracy by host and table', verb: { kind: 'data', load: () => fleet('ledger') } },

@@ -12,6 +12,7 @@ import {
   prepareMetrics,
   valuesPage,
 } from './answer/fleet-lists.ts';
+import { containsPage, findFiltered, prepareContains } from './answer/contains.ts';
 import { prepareLedgers } from './answer/ledgers.ts';
 import { findMetric, metricsOf } from './answer/metric.ts';
 import {
@@ -25,6 +26,7 @@ import {
   type Prepared,
 } from './answer/page.ts';
 import { prepareQuery, queryPage } from './answer/query.ts';
+import { distinctPage, prepareDistinct } from './answer/query-distinct.ts';
 import { histogramPage, prepareHistogram } from './answer/query-histogram.ts';
 import { prepareRange, rangePage } from './answer/query-range.ts';
 import { resolveRange, type TimeRange } from './answer/range.ts';
@@ -49,6 +51,8 @@ const paging: Readonly<Record<Exclude<MethodName, 'GetHost'>, PageLimits>> = {
   Query: queryPage,
   QueryRange: rangePage,
   QueryHistogram: histogramPage,
+  QueryDistinct: distinctPage,
+  Contains: containsPage,
   ListMetrics: listPage,
   ListLabelValues: valuesPage,
   ListHosts: listPage,
@@ -77,6 +81,14 @@ export class Query {
         const metric = findMetric(metricsOf(fleet), (request as RequestOf<'ListLabelValues'>).metric);
         return metric ? (name) => name.kind === 'series' && isTable(name.table, metric.name) : hostsOnly;
       }
+      case 'Contains': {
+        const found = findFiltered(fleet, (request as RequestOf<'Contains'>).metric);
+        if (!found) return hostsOnly;
+        return (name) =>
+          ((name.kind === 'series' || name.kind === 'base' || name.kind === 'last') &&
+            isTable(name.table, found.filter.name)) ||
+          (name.kind === 'series' && isTable(name.table, found.metric.name));
+      }
       default: {
         const asked = request as RequestOf<'Query' | 'QueryRange' | 'QueryHistogram'>;
         const position = decodeToken(asked.pageToken, requestHash(method, request));
@@ -84,7 +96,7 @@ export class Query {
         const metric = findMetric(
           metricsOf(fleet),
           asked.metric,
-          method === 'QueryHistogram' ? 'histogram' : undefined,
+          method === 'QueryHistogram' ? 'histogram' : method === 'QueryDistinct' ? 'distinct' : undefined,
         );
         if (!metric) return hostsOnly;
         return (name) =>
@@ -153,6 +165,10 @@ function* prepare<M extends MethodName>(
         return yield* prepareRange(request as RequestOf<'QueryRange'>, fleet, nowMs);
       case 'QueryHistogram':
         return yield* prepareHistogram(request as RequestOf<'QueryHistogram'>, fleet, nowMs);
+      case 'QueryDistinct':
+        return yield* prepareDistinct(request as RequestOf<'QueryDistinct'>, fleet, nowMs);
+      case 'Contains':
+        return yield* prepareContains(request as RequestOf<'Contains'>, fleet, nowMs);
       case 'ListMetrics':
         return prepareMetrics(fleet);
       case 'ListLabelValues':

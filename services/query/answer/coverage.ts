@@ -3,10 +3,11 @@
  * is exact. Whatever is missing is in a field and, in words, in a note.
  */
 import type { Fleet, FleetHost, HostTable } from '../checkpoint/fleet.ts';
+import { heavyPart } from '../../shared/algebra/heavy.ts';
 import { timestampText } from '../../shared/contract/proto-json.ts';
 import type { Coverage, Timestamp, UnknownWindow } from '../../shared/contract/query.ts';
 import { accountOf, addAccount, balanceOf, emptyAccount, ledgerOf, type Account } from './ledger.ts';
-import type { Metric } from './metric.ts';
+import { unitOf, type Metric } from './metric.ts';
 import { iso, type TimeRange } from './range.ts';
 import type { HostScan } from './scan.ts';
 
@@ -65,6 +66,8 @@ export interface Covered {
   readonly missing: readonly bigint[];
   /** Overflow of all matched hosts. */
   readonly overflow: bigint;
+  /** Heavy hitters' shared rows of all matched hosts. */
+  readonly shared: bigint;
 }
 
 export function cover(
@@ -140,8 +143,12 @@ export function cover(
     intervalMs,
     missing: hosts.map((h) => h.overflow + (time.kind === 'all' ? lostOf(h.host, metric) : 0n)),
     overflow: account.overflow,
+    shared: hosts.reduce((n, h) => n + sharedOf(h), 0n),
   };
 }
+
+/** What a host's small keys of a table of heavy hitters share. */
+export const sharedOf = (h: HostScan): bigint => [...h.shared.values()].reduce((n, v) => n + v, 0n);
 
 const lostOf = (host: FleetHost, metric: Metric): bigint =>
   metric.hosts.get(host.name)!.reduce((n, table) => n + accountOf(host, table).lost, 0n);
@@ -193,8 +200,7 @@ function addNotes(
   time: TimeRange,
   nowMs: number,
 ): void {
-  const { unit } = metric.schema;
-  const what = metric.schema.kind === 'histogram' ? 'observations' : unit;
+  const what = unitOf(metric.schema);
   const ageMs = nowMs - fleet.committedMs;
   if (hosts.length > 0 && ageMs > Math.max(5000, ...hosts.map((h) => staleAfterMs(h.host)))) {
     notes.push(
@@ -210,6 +216,12 @@ function addNotes(
   if (account.overflow > 0n) {
     notes.push(
       `${account.overflow} ${what} lost their labels: they are in total without a selector on labels, and in no row; give the table more rows (--rows ${metric.schema.name}=N)`,
+    );
+  }
+  const shared = hosts.reduce((n, h) => n + sharedOf(h), 0n);
+  if (shared > 0n) {
+    notes.push(
+      `${shared} ${what} are of keys too small for a row of their own (each below 1/${heavyPart} of its host's in a generation): they are in total, and what of them may be a row's is in its error_bound`,
     );
   }
   if (account.skipped > 0n)

@@ -7,6 +7,7 @@ import type {
   ListLabelValuesRequest,
   Metric as MetricMessage,
 } from '../../shared/contract/query.ts';
+import { readCell } from '../../shared/algebra/heavy.ts';
 import { callerLabels } from '../../shared/contract/lineage.ts';
 import { nearest } from '../../shared/runtime/settings.ts';
 import { coverageLimits, isStale, nsToMs, timestamp, unknownWindows } from './coverage.ts';
@@ -62,9 +63,12 @@ export function* prepareLabelValues(
       const wanted = isRowLabel(metric, label) ? at(label) : -1;
       const constant =
         wanted < 0 ? fleet.dictionary.intern(isRowLabel(metric, label) ? '' : hostLabel(host, label)) : 0;
+      const cellAt = table.schema.kind === 'heavy' ? table.schema.labels.findIndex((l) => l.meaning === 'cell') : -1;
+      const shared = (id: number): boolean => readCell(fleet.dictionary.text(id))?.shared === true;
       for (const { first, count, labels } of table.pages) {
         // Series 0 is the overflow row, which has no labels.
         for (let i = first === 0 ? 1 : 0; i < count; i++) {
+          if (cellAt >= 0 && shared(labels[cellAt]![i]!)) continue;
           if (checks.every((c) => c.test(labels[c.at]?.[i] ?? 0))) own.add(wanted < 0 ? constant : labels[wanted]![i]!);
         }
         yield;

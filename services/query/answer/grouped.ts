@@ -13,14 +13,17 @@ export interface Grouped {
   readonly sums: Sums;
   /** Hosts that added to each group. */
   readonly hostCounts: Uint32Array;
-  /** Buckets in use, by column; empty unless asked for. */
+  /** Buckets, or a distinct count's pairs, in use, by column; empty unless asked for. */
   readonly buckets: readonly number[];
+  /** A heavy hitters' cell of each group whose keys lie in one, else -1. */
+  readonly groupCells: ReadonlyMap<number, number>;
   readonly cells: Cells;
   /** First value by cell; empty unless there are steps or buckets. */
   readonly counts: Sums;
 }
 
-const columnsMax = 1024;
+/** Columns are buckets, or the pairs of a distinct count: up to 1,024 × 64. */
+const columnsMax = 2 ** 17;
 
 /** Cells as dense numbers: group × step × bucket column, made when first added to. */
 export class Cells {
@@ -43,6 +46,12 @@ export class Cells {
   /** The cell, or -1 when nothing was added there. */
   find(group: number, step: number, column: number): number {
     return this.#cells.get(this.#key(group, step, column)) ?? -1;
+  }
+
+  /** Group and column of every cell, in the order they were made. */
+  *places(): Generator<{ group: number; column: number }> {
+    for (const key of this.#cells.keys())
+      yield { group: Math.floor(key / columnsMax / this.steps), column: key % columnsMax };
   }
 
   #key(group: number, step: number, column: number): number {

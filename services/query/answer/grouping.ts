@@ -1,9 +1,9 @@
 /** What Query, QueryRange and QueryHistogram have in common: metric, selection, grouping, error bounds, labels, notes. */
 import type { Fleet } from '../checkpoint/fleet.ts';
-import type { Covered } from './coverage.ts';
+import { sharedOf, type Covered } from './coverage.ts';
 import { hostLabel, type Metric } from './metric.ts';
 import { reject } from './rejection.ts';
-import type { Scan } from './scan.ts';
+import type { HostScan, Scan } from './scan.ts';
 import { checkLabel, isRowLabel, select, type Selection } from './select.ts';
 
 export interface Question {
@@ -37,15 +37,23 @@ export function errorBounds(
   hidden = hidesOverflow(q),
 ): (group: number) => bigint {
   const at = q.groupBy.map((label, i) => ({ label, i })).filter(({ label }) => !isRowLabel(q.metric, label));
-  const byKey = new Map<string, bigint>();
-  scan.hosts.forEach(({ host, overflow }, h) => {
-    const key = JSON.stringify(at.map(({ label }) => hostLabel(host, label)));
-    const missing = covered.missing[h]! - (hidden ? 0n : overflow);
-    byKey.set(key, (byKey.get(key) ?? 0n) + missing);
+  const byKey = new Map<string, { missing: bigint; hosts: HostScan[] }>();
+  scan.hosts.forEach((scanned, h) => {
+    const key = JSON.stringify(at.map(({ label }) => hostLabel(scanned.host, label)));
+    const missing = covered.missing[h]! - (hidden ? 0n : scanned.overflow);
+    const of = byKey.get(key) ?? { missing: 0n, hosts: [] };
+    byKey.set(key, of);
+    of.missing += missing;
+    if (hidden && scanned.shared.size > 0) of.hosts.push(scanned);
   });
+  // All labels of the metric make one key, whose cell is known; fewer may join keys of any cell.
+  const oneKey = q.metric.labels.every((label) => q.groupBy.includes(label));
   return (group) => {
     const texts = scan.grouped.groups.texts(group);
-    return byKey.get(JSON.stringify(at.map(({ i }) => texts[i]!))) ?? 0n;
+    const of = byKey.get(JSON.stringify(at.map(({ i }) => texts[i]!)));
+    if (!of) return 0n;
+    const cell = oneKey ? (scan.grouped.groupCells.get(group) ?? -1) : -1;
+    return of.hosts.reduce((n, h) => n + (cell < 0 ? sharedOf(h) : (h.shared.get(cell) ?? 0n)), of.missing);
   };
 }
 
@@ -60,13 +68,13 @@ export function labelsOf(groupBy: readonly string[], texts: readonly string[]): 
   return labels;
 }
 
-/** Overflow that the total includes: all of it, unless the selector asks for a label that it has lost. */
-export const totalOverflow = (q: Question, covered: Covered): bigint =>
-  q.selection.rowMatchers.length > 0 ? 0n : covered.overflow;
+/** What has no labels and the total includes: all of it, unless the selector asks for a label that it has lost. */
+export const totalUnlabelled = (q: Question, covered: Covered): bigint =>
+  q.selection.rowMatchers.length > 0 ? 0n : covered.overflow + covered.shared;
 
 /** How much more the total could be. */
 export const totalBound = (q: Question, covered: Covered): bigint =>
-  covered.missing.reduce((n, m) => n + m, 0n) - totalOverflow(q, covered);
+  covered.missing.reduce((n, m) => n + m, covered.shared) - totalUnlabelled(q, covered);
 
 export const nothingYet =
   'no host has reported a metric yet: start `muster up`, then ask again; FleetService/ListHosts shows who is there';

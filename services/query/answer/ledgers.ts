@@ -4,7 +4,7 @@ import type { GetLedgerRequest, LedgerRow } from '../../shared/contract/query.ts
 import { coverageLimits, unknownWindows } from './coverage.ts';
 import { nothingYet } from './grouping.ts';
 import { accountOf, balanceOf, failureReasons, ledgerOf } from './ledger.ts';
-import { findMetric, metricsOf } from './metric.ts';
+import { findMetric, metricsOf, unitOf } from './metric.ts';
 import { fitPage, type Prepared } from './page.ts';
 import { selectHosts } from './select.ts';
 import { int64 } from './sums.ts';
@@ -32,7 +32,7 @@ export function* prepareLedgers(request: GetLedgerRequest, fleet: Fleet): Genera
         attributed: int64(attributed),
         balanced,
         failedByReason: Object.fromEntries(reasons.map(([reason, n]) => [reason, int64(n)])),
-        unit: table.schema.kind === 'histogram' ? 'observations' : table.schema.unit,
+        unit: unitOf(table.schema),
         unknown: unknownWindows([host], table.probe).slice(0, coverageLimits.unknownListed),
       });
       yield;

@@ -16,6 +16,10 @@ export interface Metric {
   readonly unlike: readonly string[];
 }
 
+/** Of what Query counts of a metric: a sketch and a histogram count observations there, and their values elsewhere. */
+export const unitOf = (schema: TableSchema): string =>
+  schema.kind === 'histogram' || schema.kind === 'distinct' ? 'observations' : schema.unit;
+
 /** The metric asked for when none is named. */
 const preferred = 'syscalls';
 

@@ -13,7 +13,7 @@ import type {
 import { bucketLower, bucketUpper } from '../../shared/algebra/histogram.ts';
 import { cover, emptyCoverage } from './coverage.ts';
 import type { Grouped } from './grouped.ts';
-import { ask, errorBounds, labelsOf, nothingYet, totalBound, totalOverflow } from './grouping.ts';
+import { ask, errorBounds, labelsOf, nothingYet, totalBound, totalUnlabelled } from './grouping.ts';
 import { findMetric, metricsOf } from './metric.ts';
 import { fitPage, textBytes, type Prepared } from './page.ts';
 import { resolveRange } from './range.ts';
@@ -82,7 +82,7 @@ export function* prepareHistogram(
   const ranked = rank(grouped, q.groupBy, order);
   const bounds = ranked.map(errorBounds(q, result, covered, true));
   const labelled = ranked.reduce((n, g) => n + grouped.totals.at(g), 0n);
-  const total = labelled + totalOverflow(q, covered);
+  const total = labelled + totalUnlabelled(q, covered);
   const exact = covered.coverage.exact && covered.overflow === 0n && bounds.every((b) => b === 0n);
   const notes = [...covered.notes, ...saturated(grouped, ranked, total)];
   if (covered.overflow > 0n) {

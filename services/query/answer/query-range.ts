@@ -4,7 +4,7 @@ import type { Point, QueryRangeRequest, QueryRangeResponse } from '../../shared/
 import { cover, emptyCoverage, timestamp } from './coverage.ts';
 import { valueAt, type Grouped } from './grouped.ts';
 import { ask, errorBounds, hidesOverflow, labelsOf, nothingYet } from './grouping.ts';
-import { findMetric, metricsOf } from './metric.ts';
+import { findMetric, metricsOf, unitOf } from './metric.ts';
 import { fitPage, textBytes, type Prepared } from './page.ts';
 import { iso, parseLength, resolveRange, windowMs, type TimeRange } from './range.ts';
 import { parseOrder, rank, saturated } from './rank.ts';
@@ -99,7 +99,7 @@ export function* prepareRange(
   const ranked = rank(grouped, q.groupBy, order);
   const bounds = ranked.map(errorBounds(q, result, covered));
   const withOverflow = hidden && q.selection.rowMatchers.length === 0;
-  const total = Array.from({ length: steps.count }, (_, s) => (withOverflow ? result.overflowBySteps.at(s) : 0n));
+  const total = Array.from({ length: steps.count }, (_, s) => (withOverflow ? result.unlabelledBySteps.at(s) : 0n));
   for (const g of ranked) for (let s = 0; s < steps.count; s++) total[s]! += valueAt(grouped, g, s);
   const totalsFit = q.selection.rowMatchers.length === 0 || covered.overflow === 0n;
   const exact = covered.coverage.exact && totalsFit && bounds.every((b) => b === 0n);
@@ -116,7 +116,7 @@ export function* prepareRange(
     total,
     points: pointsOf(steps, covered.startMs, covered.endMs, covered.intervalMs),
     rest: {
-      unit: metric.schema.kind === 'histogram' ? 'observations' : metric.schema.unit,
+      unit: unitOf(metric.schema),
       step,
       coverage: { ...covered.coverage, exact },
       notes,

@@ -3,8 +3,9 @@ import type { Fleet } from '../checkpoint/fleet.ts';
 import type { QueryRequest, QueryResponse, QueryRow } from '../../shared/contract/query.ts';
 import { cover, emptyCoverage } from './coverage.ts';
 import type { Grouped } from './grouped.ts';
-import { ask, errorBounds, hidesOverflow, labelsOf, nothingYet, totalBound, totalOverflow } from './grouping.ts';
-import { findMetric, metricsOf, type Metric } from './metric.ts';
+import { ask, errorBounds, hidesOverflow, labelsOf, nothingYet, totalBound, totalUnlabelled } from './grouping.ts';
+import type { TableKind } from '../../shared/contract/lineage.ts';
+import { findMetric, metricsOf, unitOf, type Metric } from './metric.ts';
 import { fitPage, textBytes, type Prepared } from './page.ts';
 import { resolveRange } from './range.ts';
 import { parseOrder, rank, saturated } from './rank.ts';
@@ -46,12 +47,12 @@ export function* prepareQuery(request: QueryRequest, fleet: Fleet, nowMs: number
   const ranked = rank(grouped, q.groupBy, order);
   const bounds = ranked.map(errorBounds(q, result, covered));
   const inRows = ranked.reduce((n, g) => n + grouped.totals.at(g), 0n);
-  const total = inRows + (hidesOverflow(q) ? totalOverflow(q, covered) : 0n);
+  const total = inRows + (hidesOverflow(q) ? totalUnlabelled(q, covered) : 0n);
   const totalErrorBound = totalBound(q, covered);
   const exact = covered.coverage.exact && totalErrorBound === 0n && bounds.every((b) => b === 0n);
   const notes = [...covered.notes, ...saturated(grouped, ranked, total)];
-  const histogram = metric.schema.kind === 'histogram';
-  if (histogram) notes.push('this counts observations; for their values use QueryService/QueryHistogram');
+  const elsewhere = valuesElsewhere[metric.schema.kind];
+  if (elsewhere) notes.push(elsewhere);
   return queryPages({
     grouped,
     ranked,
@@ -63,12 +64,19 @@ export function* prepareQuery(request: QueryRequest, fleet: Fleet, nowMs: number
     hints: hints(request, metric, ranked.length),
     rest: {
       totalErrorBound: int64(totalErrorBound),
-      unit: histogram ? 'observations' : metric.schema.unit,
+      unit: unitOf(metric.schema),
       coverage: { ...covered.coverage, exact },
       metric: metric.name,
     },
   });
 }
+
+/** Where the values of a kind are to be had, if not here. */
+const valuesElsewhere: Readonly<Partial<Record<TableKind, string>>> = {
+  histogram: 'this counts observations; for their values use QueryService/QueryHistogram',
+  distinct: 'this counts observations; for the number of different values use QueryService/QueryDistinct',
+  filter: 'this counts bits that are set; to ask the filter use QueryService/Contains',
+};
 
 interface Parts {
   readonly grouped: Grouped;

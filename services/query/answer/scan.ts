@@ -1,6 +1,6 @@
 /**
  * Adds up a metric's rows over hosts and time: select → group → sum. Row 0 (overflow) has lost its labels: it is kept
- * apart, by host. A generator: it yields every few thousand rows, so that the driver can answer others, and stop when
+ * apart, by host, and so are the rows that heavy hitters' small keys share. A generator: it yields every few thousand rows, so that the driver can answer others, and stop when
  * the caller has gone.
  *
  *   cell = group × step (ranges) × bucket (histograms); sums are three limbs, exact.
@@ -8,6 +8,9 @@
 import type { Fleet, FleetHost, HostTable } from '../checkpoint/fleet.ts';
 import { Cells, type Grouped } from './grouped.ts';
 import { Groups } from './groups.ts';
+import { readCell } from '../../shared/algebra/heavy.ts';
+import { toBigInt } from '../../shared/algebra/limbs.ts';
+import { innerLabels } from '../../shared/contract/lineage.ts';
 import { hostLabel, type Metric } from './metric.ts';
 import type { TimeRange } from './range.ts';
 import { reject, type Rejection } from './rejection.ts';
@@ -24,7 +27,7 @@ export interface ScanRequest {
   readonly time: TimeRange;
   /** True when the grouping has labels of hosts alone: then overflow belongs to its host's group. */
   readonly overflowGrouped: boolean;
-  /** True to keep a histogram's buckets apart. */
+  /** True to keep a histogram's buckets, or a distinct count's pairs, apart. */
   readonly byBucket?: boolean;
   /** Splits time; absent: one step. */
   readonly steps?: { readonly fromMs: number; readonly lengthMs: number; readonly count: number };
@@ -35,6 +38,8 @@ export interface HostScan {
   readonly host: FleetHost;
   /** Overflow row, in the time scanned. */
   overflow: bigint;
+  /** Heavy hitters' shared rows, by cell, in the time scanned. */
+  readonly shared: Map<number, bigint>;
   /** All rows, overflow included. */
   counted: bigint;
   /** Windows only: ledger increments. */
@@ -47,8 +52,8 @@ export interface HostScan {
 export interface Scan {
   readonly grouped: Grouped;
   readonly hosts: readonly HostScan[];
-  /** Overflow by step. */
-  readonly overflowBySteps: Sums;
+  /** What has no labels, overflow and shared rows, by step. */
+  readonly unlabelledBySteps: Sums;
 }
 
 /** Number of a group's row that is not selected, or not known yet. */
@@ -70,7 +75,9 @@ export function* scan(request: ScanRequest): Generator<void, Scan> {
   const counts = new Sums();
   const sums = new Sums();
   const totals = new Sums();
-  const overflowBySteps = new Sums();
+  const unlabelledBySteps = new Sums();
+  const heavy = metric.schema.kind === 'heavy';
+  const groupCells = new Map<number, number>();
   const histogram = metric.schema.kind === 'histogram';
   const columns = new Map<number, number>();
   const cells = new Cells(stepCount);
@@ -81,7 +88,15 @@ export function* scan(request: ScanRequest): Generator<void, Scan> {
   let sinceYield = 0;
 
   for (const [hostIndex, host] of selection.hosts.entries()) {
-    const account: HostScan = { host, overflow: 0n, counted: 0n, seen: 0n, skipped: 0n, fromMs: Infinity };
+    const account: HostScan = {
+      host,
+      overflow: 0n,
+      shared: new Map(),
+      counted: 0n,
+      seen: 0n,
+      skipped: 0n,
+      fromMs: Infinity,
+    };
     hosts.push(account);
     const own = new Sums();
     for (const table of metric.hosts.get(host.name)!) {
@@ -91,19 +106,23 @@ export function* scan(request: ScanRequest): Generator<void, Scan> {
           const at = r * 2;
           if (values[at] === 0 && values[at + 1] === 0) continue;
           own.add(1, values, at);
-          if (series[r] === 0) {
-            own.add(0, values, at);
-            overflowBySteps.add(step, values, at);
+          const cell = heavy && series[r] !== 0 ? place.cellOf(series[r]!) : undefined;
+          const unlabelled = series[r] === 0 || cell?.shared === true;
+          if (unlabelled) {
+            if (series[r] === 0) own.add(0, values, at);
+            else account.shared.set(cell!.cell, (account.shared.get(cell!.cell) ?? 0n) + toBigInt(values, at));
+            unlabelledBySteps.add(step, values, at);
             if (!request.overflowGrouped) continue;
           }
-          const group = series[r] === 0 ? place.hostGroup() : place.groupOf(series[r]!);
+          const group = unlabelled ? place.hostGroup() : place.groupOf(series[r]!);
           if (group === unselected) continue;
+          if (cell) groupCells.set(group, (groupCells.get(group) ?? cell.cell) === cell.cell ? cell.cell : -1);
           totals.add(group, values, at);
           if (histogram) sums.add(group, values, (count + r) * 2);
           if (request.byBucket || stepCount > 1) {
-            const cell = cells.reach(group, step, request.byBucket ? place.bucketOf(series[r]!) : 0);
-            if (cell >= scanLimits.cells) reject(tooManyCells(cell + 1));
-            counts.add(cell, values, at);
+            const c = cells.reach(group, step, request.byBucket ? place.bucketOf(series[r]!) : 0);
+            if (c >= scanLimits.cells) reject(tooManyCells(c + 1));
+            counts.add(c, values, at);
           }
           if (group >= hostCounts.length) {
             const [counted, before] = [hostCounts, lastHost];
@@ -147,15 +166,30 @@ export function* scan(request: ScanRequest): Generator<void, Scan> {
     account.counted = own.at(1);
   }
   const buckets = [...columns.keys()];
-  return { grouped: { groups, totals, sums, hostCounts, buckets, cells, counts }, hosts, overflowBySteps };
+  return {
+    grouped: { groups, totals, sums, hostCounts, buckets, groupCells, cells, counts },
+    hosts,
+    unlabelledBySteps,
+  };
 
   /** Group and bucket of a table's series, each worked out once. */
   function placer(
     table: HostTable,
     host: FleetHost,
-  ): { groupOf(series: number): number; hostGroup(): number; bucketOf(series: number): number } {
+  ): {
+    groupOf(series: number): number;
+    hostGroup(): number;
+    bucketOf(series: number): number;
+    cellOf(series: number): ReturnType<typeof readCell>;
+  } {
     const names = table.schema.labels.map((l) => l.name);
-    const bucketAt = table.schema.labels.findIndex((l) => l.meaning === 'bucket');
+    const inner = innerLabels[table.schema.kind];
+    const innerAt = table.schema.labels.findIndex((l) => l.meaning === inner);
+    const innerText = (series: number): string => {
+      const page = pageOf(series);
+      return fleet.dictionary.text(label(page, series - (pages[page]?.first ?? 0), innerAt));
+    };
+    const cellsRead = new Map<number, ReturnType<typeof readCell>>();
     const path = groupBy.map((label) =>
       isRowLabel(metric, label)
         ? { at: names.indexOf(label), id: 0 }
@@ -198,11 +232,14 @@ export function* scan(request: ScanRequest): Generator<void, Scan> {
         return group;
       },
       bucketOf(series) {
-        const page = pageOf(series);
-        const bucket = Number(fleet.dictionary.text(label(page, series - (pages[page]?.first ?? 0), bucketAt)));
+        const bucket = Number(innerText(series));
         let column = columns.get(bucket);
         if (column === undefined) columns.set(bucket, (column = columns.size));
         return column;
+      },
+      cellOf(series) {
+        if (!cellsRead.has(series)) cellsRead.set(series, readCell(innerText(series)));
+        return cellsRead.get(series);
       },
     };
   }

@@ -3,6 +3,8 @@
  * is { seconds, nanos }, field names are camelCase. The only list of the methods that are served.
  */
 import type {
+  ContainsRequest,
+  ContainsResponse,
   GetHostRequest,
   GetHostResponse,
   GetLedgerRequest,
@@ -13,6 +15,8 @@ import type {
   ListLabelValuesResponse,
   ListMetricsRequest,
   ListMetricsResponse,
+  QueryDistinctRequest,
+  QueryDistinctResponse,
   QueryHistogramRequest,
   QueryHistogramResponse,
   QueryRangeRequest,
@@ -32,6 +36,8 @@ export interface Methods {
   Query: { request: QueryRequest; response: QueryResponse };
   QueryRange: { request: QueryRangeRequest; response: QueryRangeResponse };
   QueryHistogram: { request: QueryHistogramRequest; response: QueryHistogramResponse };
+  QueryDistinct: { request: QueryDistinctRequest; response: QueryDistinctResponse };
+  Contains: { request: ContainsRequest; response: ContainsResponse };
   ListMetrics: { request: ListMetricsRequest; response: ListMetricsResponse };
   ListLabelValues: { request: ListLabelValuesRequest; response: ListLabelValuesResponse };
   ListHosts: { request: ListHostsRequest; response: ListHostsResponse };
@@ -54,6 +60,8 @@ export const serviceOf = {
   Query: 'muster.v1.QueryService',
   QueryRange: 'muster.v1.QueryService',
   QueryHistogram: 'muster.v1.QueryService',
+  QueryDistinct: 'muster.v1.QueryService',
+  Contains: 'muster.v1.QueryService',
   ListMetrics: 'muster.v1.FleetService',
   ListLabelValues: 'muster.v1.FleetService',
   ListHosts: 'muster.v1.FleetService',
