@@ -5,10 +5,11 @@ import process from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { boottimeNs } from '../shared/adapters/libc.ts';
 import { createPinnedTables } from '../shared/adapters/libbpf-pinned-tables.ts';
+import { natsAccess } from '../shared/adapters/credential-files.ts';
 import { createNatsAgentBus } from '../shared/adapters/nats-agent-bus.ts';
 import { createLog } from '../shared/adapters/pino-log.ts';
 import { failRole, onceTold } from '../shared/adapters/role-process.ts';
-import { durableSubject, refusedSubject, resyncSubject } from '../shared/contract/subjects.ts';
+import { durableSubject, encodeHost, refusedSubject, resyncSubject } from '../shared/contract/subjects.ts';
 import { exitUnconfirmed } from '../shared/runtime/exit-codes.ts';
 import { describeSettings, resolveSettings } from '../shared/runtime/settings.ts';
 import { createAgent, step } from './agent.ts';
@@ -39,11 +40,17 @@ async function main(): Promise<void> {
   const tables = createPinnedTables(values.pinRoot);
   const now = (): Instant => ({ boottimeNs: boottimeNs(), wallNs: BigInt(Date.now()) * 1_000_000n });
   now();
+  const access = natsAccess(values);
   const privileges = values.uid === undefined ? readPrivileges() : dropPrivileges(values.uid, values.gid ?? values.uid);
   const capabilities = describePrivileges(privileges);
   if (capabilities !== 'none') log.warn({ capabilities }, 'this process could run with less');
 
-  const bus = createNatsAgentBus({ address: values.nats, name: `muster-agent ${values.host}`, log });
+  const bus = createNatsAgentBus({
+    ...access,
+    name: `muster-agent ${values.host}`,
+    inbox: encodeHost(values.host),
+    log,
+  });
   // A first read that cannot be published yet gains nothing; a bus that stays away holds up nothing else.
   await Promise.race([bus.ready.catch(() => undefined), sleep(firstConnectionMs)]);
   bus.ready.catch(failRole);

@@ -1,5 +1,6 @@
 /** Flags of the agent's process: services/shared/runtime/settings.ts resolves and documents them. */
 import { z } from 'zod';
+import { natsSettings } from '../shared/contract/connections.ts';
 import { wireNewest, wireOldest, wireVersions } from '../shared/contract/wire.ts';
 import type { Setting, Settings } from '../shared/runtime/settings.ts';
 
@@ -52,12 +53,7 @@ export const agentSettings = (hostname: string) =>
       value: 'DIR',
       fallback: '/sys/fs/bpf/muster',
     }),
-    nats: setting({
-      schema: z.string().min(1),
-      help: 'nats-server with JetStream',
-      value: 'HOST:PORT',
-      fallback: '127.0.0.1:4222',
-    }),
+    ...natsSettings,
     wireVersion: setting({
       schema: wireVersion,
       help: `version of the messages: an older one, from ${wireOldest}, while the aggregator is of an older release`,

@@ -1,6 +1,7 @@
 /** The aggregator's process: all partitions, one connection to the bus, one to the store. */
 import { randomBytes } from 'node:crypto';
 import process from 'node:process';
+import { natsAccess, redisAccess } from '../shared/adapters/credential-files.ts';
 import { createNatsBatchSource } from '../shared/adapters/nats-batch-source.ts';
 import { createLog } from '../shared/adapters/pino-log.ts';
 import { createRedisCheckpointStore } from '../shared/adapters/redis-checkpoint-store.ts';
@@ -32,8 +33,13 @@ async function main(): Promise<void> {
   }
   const log = createLog(values.logLevel, { role: 'aggregator' });
   const nonce = randomBytes(8).toString('hex');
-  const store = createRedisCheckpointStore({ address: values.redis, name: 'muster-aggregator', log });
-  const source = createNatsBatchSource({ address: values.nats, name: 'muster-aggregator', log });
+  const store = createRedisCheckpointStore({ ...redisAccess(values), name: 'muster-aggregator', log });
+  const source = createNatsBatchSource({
+    ...natsAccess(values),
+    name: 'muster-aggregator',
+    inbox: 'muster-aggregator',
+    log,
+  });
 
   await within(
     patienceMs,

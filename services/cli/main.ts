@@ -180,6 +180,22 @@ async function runUnload(entry: VerbEntry, argv: readonly string[]): Promise<num
   return unload(parts, read, { out, note });
 }
 
+async function runBusUser(entry: VerbEntry, argv: readonly string[]): Promise<number> {
+  const { readFlags } = await import('./adapters/flags.ts');
+  const parts = await import('./verbs/bus-user.ts');
+  const usage = { ...entry, operands: ['[hosts...]'], options: parts.busUserOptions, examples: parts.busUserExamples };
+  const read = readFlags(usage, argv, out);
+  if (!read) return 0;
+  const aggregator = read.options['aggregator'] === true;
+  if (read.operands.length === 0 && !aggregator)
+    throw new MusterError('config/invalid', 'muster bus-user: no host is named', {
+      remedy: 'for example `muster bus-user --aggregator web-1`',
+    });
+  const { passwords } = await import('./adapters/passwords.ts');
+  out(parts.usersFile(read.operands, aggregator, passwords(read.options['passwordFile'] as string | undefined)));
+  return 0;
+}
+
 const runService = async (service: string, argv: readonly string[]): Promise<number> => {
   const { runRole } = await import('./adapters/role-child.ts');
   return runRole(join(servicesOf(findRoot()), service, 'main.js'), argv);
@@ -212,6 +228,7 @@ async function main(argv: readonly string[]): Promise<number> {
   if (entry.name === 'up') return runUp(entry, rest);
   if (entry.name === 'load') return runLoad(entry, rest);
   if (entry.name === 'unload') return runUnload(entry, rest);
+  if (entry.name === 'bus-user') return runBusUser(entry, rest);
   if (entry.name === 'doctor') return runDoctor(entry, rest);
   const { version } = JSON.parse(readFileSync(join(findRoot(), 'package.json'), 'utf8')) as { version: string };
   const versions = { muster: version, node: process.version, kernel: release() };

@@ -87,6 +87,7 @@ export const verbList: readonly VerbEntry[] = [
     summary: 'answer over gRPC',
     verb: role('query', '--redis 10.0.0.6:6379', '--listen 127.0.0.1:50200 --redis 127.0.0.1:6379'),
   },
+  { name: 'bus-user', summary: 'users of the bus: what each host may say and hear', verb: { kind: 'own' } },
   { name: 'doctor', summary: 'check this machine, with fixes', verb: { kind: 'own' } },
   { name: 'version', summary: 'versions of Muster, Node and kernel', verb: { kind: 'own' } },
 ];

@@ -1,5 +1,6 @@
 /** The query service's process: settings, store, gRPC. Serves from the last checkpoint whoever else is away. */
 import process from 'node:process';
+import { redisAccess } from '../shared/adapters/credential-files.ts';
 import { createLog } from '../shared/adapters/pino-log.ts';
 import { createRedisCheckpointReader } from '../shared/adapters/redis-checkpoint-reader.ts';
 import { failRole, onceTold } from '../shared/adapters/role-process.ts';
@@ -41,7 +42,7 @@ async function main(): Promise<void> {
     );
   }
   const log = createLog(values.logLevel, { role: 'query' });
-  const port = createRedisCheckpointReader({ address: values.redis, name: 'muster-query', log });
+  const port = createRedisCheckpointReader({ ...redisAccess(values), name: 'muster-query', log });
   const now = (): number => Date.now();
   const security = createSecurity(values, { certificatesAlone, parseAccess, refuse }, log);
   if (open !== undefined && values.access === undefined && values.tlsClientCa === undefined)

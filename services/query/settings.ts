@@ -1,5 +1,6 @@
 /** Flags of the query service: services/shared/runtime/settings.ts resolves and documents them. */
 import { z } from 'zod';
+import { redisSettings } from '../shared/contract/connections.ts';
 import { limits, type Limits } from './limits.ts';
 import type { Setting, Settings, ValuesOf } from '../shared/runtime/settings.ts';
 
@@ -21,12 +22,7 @@ export const querySettings = {
     fallback: '127.0.0.1:50151',
     repeat: true,
   }),
-  redis: setting({
-    schema: z.string().regex(/^.+:\d{1,5}$/, 'expected HOST:PORT'),
-    help: 'redis-server that holds the checkpoints',
-    value: 'HOST:PORT',
-    fallback: '127.0.0.1:6379',
-  }),
+  ...redisSettings,
   tlsCert: setting({
     schema: z.string().optional(),
     help: 'certificate of the API in PEM, its chain included; read again when it changes',

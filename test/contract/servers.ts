@@ -45,6 +45,10 @@ export const startRedis = (...extra: string[]): Promise<TestServer> =>
     ...extra,
   ]);
 
+/** A server with a configuration of its own: the command line for a port and a folder for its data. */
+export const startConfigured = (command: (port: number, folder: string) => string[]): Promise<TestServer> =>
+  start(command);
+
 async function start(command: (port: number, folder: string) => string[]): Promise<TestServer> {
   const folder = mkdtempSync(join(tmpdir(), 'muster-contract-'));
   const port = await freePort();
@@ -52,7 +56,10 @@ async function start(command: (port: number, folder: string) => string[]): Promi
   const run = async (): Promise<void> => {
     const [program, ...words] = command(port, folder);
     child = spawn(program!, words, { stdio: 'ignore' });
-    for (let i = 0; i < 200 && !(await answers(port)); i++) await pause(25);
+    for (let i = 0; !(await answers(port)); i++) {
+      if (child.exitCode !== null || i === 400) throw new Error(`${words.join(' ')}: ${program} does not start`);
+      await pause(25);
+    }
   };
   const kill = async (): Promise<void> => {
     const dying = child;

@@ -8,7 +8,7 @@ import { createInbox, headers, type Msg, type NatsConnection } from 'nats';
 import { MusterError, describeCause } from '../runtime/errors.ts';
 import type { AgentBus } from '../runtime/ports/agent-bus.ts';
 import { streamName } from '../contract/subjects.ts';
-import { keepConnected, type NatsOptions } from './nats-connection.ts';
+import { inboxPrefix, keepConnected, type NatsOptions } from './nats-connection.ts';
 
 export interface NatsAgentBus extends AgentBus {
   /** Resolves when the server was reached for the first time; rejects with bus/refused or bus/no-jetstream. */
@@ -41,7 +41,7 @@ export function createNatsAgentBus(options: NatsOptions): NatsAgentBus {
     else w.resolve();
   };
   link.each((connection) => {
-    inbox = createInbox();
+    inbox = createInbox(inboxPrefix(options));
     connection.subscribe(`${inbox}.*`, {
       callback: (_error, message) => {
         const token = message.subject.slice(message.subject.lastIndexOf('.') + 1);

@@ -8,7 +8,7 @@ import { partitionCount, streamName } from '../contract/subjects.ts';
 import { describeCause, MusterError } from '../runtime/errors.ts';
 import type { Log } from '../runtime/log.ts';
 import type { BatchSource, ReceivedBatch } from '../runtime/ports/batch-source.ts';
-import { keepConnected, type NatsLink, type NatsOptions } from './nats-connection.ts';
+import { inboxPrefix, keepConnected, type NatsLink, type NatsOptions } from './nats-connection.ts';
 import { StallWatch } from './nats-stall.ts';
 import {
   clearStream,
@@ -67,6 +67,7 @@ class Source implements NatsBatchSource {
   private readonly consumptions = new Map<number, Consumption>();
   private readonly timer: NodeJS.Timeout;
   private connection: NatsConnection | undefined;
+  private readonly inboxPrefix: string;
   private inbox = '';
   private identity: string | undefined;
   private readonly watch = new StallWatch(stallMs);
@@ -76,6 +77,7 @@ class Source implements NatsBatchSource {
 
   constructor(options: NatsOptions) {
     this.log = options.log;
+    this.inboxPrefix = inboxPrefix(options);
     this.link = keepConnected(options);
     this.ready = this.link.ready;
     this.link.each((connection) => this.use(connection));
@@ -136,7 +138,7 @@ class Source implements NatsBatchSource {
   /** A new connection: one subscription takes the answers to all pulls. */
   private use(connection: NatsConnection): void {
     this.connection = connection;
-    this.inbox = createInbox();
+    this.inbox = createInbox(this.inboxPrefix);
     const subscription: Subscription = connection.subscribe(`${this.inbox}.*`, {
       callback: (error, message) => {
         if (!error) this.receive(message, subscription);

@@ -2,17 +2,28 @@
  * One connection to nats-server, kept up for ever: with back-off, on start too, and again when the client gives up.
  * Refused credentials and a server without JetStream are told apart from a server that is merely away.
  */
-import { connect, Events, type NatsConnection, type NatsError } from 'nats';
+import { connect, credsAuthenticator, Events, type NatsConnection, type NatsError } from 'nats';
 import { MusterError, describeCause } from '../runtime/errors.ts';
 import type { Log } from '../runtime/log.ts';
+import type { TlsIdentity } from './credential-files.ts';
 
-export interface NatsOptions {
+/** Where the bus is, and what opens it. */
+export interface NatsAccess {
   /** HOST:PORT, or several separated by commas. */
   readonly address: string;
-  /** Shown by the server, e.g. "muster-agent web-1". */
-  readonly name: string;
   readonly user?: string;
   readonly password?: string;
+  /** Contents of a credentials file. */
+  readonly creds?: Uint8Array;
+  /** Absent: clear text, unless the server asks for TLS. */
+  readonly tls?: TlsIdentity;
+}
+
+export interface NatsOptions extends NatsAccess {
+  /** Shown by the server, e.g. "muster-agent web-1". */
+  readonly name: string;
+  /** Last token of the inboxes' prefix `_INBOX.<token>`, which permissions can name. Absent: plain `_INBOX`. */
+  readonly inbox?: string;
   readonly log: Log;
   /** First wait between two tries to connect; doubles up to 2 s. */
   readonly firstWaitMs?: number;
@@ -32,6 +43,9 @@ export interface NatsLink {
 }
 
 const waitMaxMs = 2000;
+
+export const inboxPrefix = ({ inbox }: Pick<NatsOptions, 'inbox'>): string =>
+  inbox === undefined ? '_INBOX' : `_INBOX.${inbox}`;
 
 export function keepConnected(options: NatsOptions): NatsLink {
   const { address, log } = options;
@@ -77,7 +91,10 @@ export function keepConnected(options: NatsOptions): NatsLink {
         connection = await connect({
           servers: address.split(','),
           name: options.name,
+          inboxPrefix: inboxPrefix(options),
           ...(options.user !== undefined ? { user: options.user, pass: options.password ?? '' } : {}),
+          ...(options.creds ? { authenticator: credsAuthenticator(options.creds) } : {}),
+          ...(options.tls ? { tls: { ...options.tls } } : {}),
           maxReconnectAttempts: -1,
           reconnectTimeWait: 250,
           reconnectJitter: 100,

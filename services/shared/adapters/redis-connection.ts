@@ -5,14 +5,21 @@
 import { Redis } from 'ioredis';
 import { describeCause, MusterError } from '../runtime/errors.ts';
 import type { Log } from '../runtime/log.ts';
+import type { TlsIdentity } from './credential-files.ts';
 
-export interface RedisOptions {
+/** Where the store is, and what opens it. */
+export interface RedisAccess {
   /** HOST:PORT */
   readonly address: string;
-  /** Shown by CLIENT LIST, e.g. "muster-aggregator". */
-  readonly name: string;
   readonly username?: string;
   readonly password?: string;
+  /** Absent: clear text. */
+  readonly tls?: TlsIdentity;
+}
+
+export interface RedisOptions extends RedisAccess {
+  /** Shown by CLIENT LIST, e.g. "muster-aggregator". */
+  readonly name: string;
   readonly log: Log;
   /** How long an answer may take. */
   readonly answerMs?: number;
@@ -41,6 +48,7 @@ export function connectRedis(options: RedisOptions): RedisLink {
     port: Number(address.slice(at + 1)),
     ...(options.username !== undefined ? { username: options.username } : {}),
     ...(options.password !== undefined ? { password: options.password } : {}),
+    ...(options.tls ? { tls: { ...options.tls } } : {}),
     connectionName: options.name,
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
