@@ -67,7 +67,6 @@ class Source implements NatsBatchSource {
   private readonly consumptions = new Map<number, Consumption>();
   private readonly timer: NodeJS.Timeout;
   private connection: NatsConnection | undefined;
-  private readonly inboxPrefix: string;
   private inbox = '';
   private identity: string | undefined;
   private readonly watch = new StallWatch(stallMs);
@@ -75,9 +74,8 @@ class Source implements NatsBatchSource {
   private tending = false;
   private closed = false;
 
-  constructor(options: NatsOptions) {
+  constructor(private readonly options: NatsOptions) {
     this.log = options.log;
-    this.inboxPrefix = inboxPrefix(options);
     this.link = keepConnected(options);
     this.ready = this.link.ready;
     this.link.each((connection) => this.use(connection));
@@ -138,7 +136,7 @@ class Source implements NatsBatchSource {
   /** A new connection: one subscription takes the answers to all pulls. */
   private use(connection: NatsConnection): void {
     this.connection = connection;
-    this.inbox = createInbox(this.inboxPrefix);
+    this.inbox = createInbox(inboxPrefix(this.options));
     const subscription: Subscription = connection.subscribe(`${this.inbox}.*`, {
       callback: (error, message) => {
         if (!error) this.receive(message, subscription);
