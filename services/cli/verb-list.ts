@@ -88,6 +88,15 @@ export const verbList: readonly VerbEntry[] = [
     verb: role('query', '--redis 10.0.0.6:6379', '--listen 127.0.0.1:50200 --redis 127.0.0.1:6379'),
   },
   { name: 'bus-user', summary: 'users of the bus: what each host may say and hear', verb: { kind: 'own' } },
+  {
+    name: 'synth',
+    summary: 'publish what a fleet of N hosts would, without kernels: for load and for trying',
+    verb: role(
+      'synth',
+      '--nats 127.0.0.1:4222 --hosts 1000 --rows 1000 --interval 1s',
+      '--hosts 20 --rows 200 --churn 5 --restarts 60 --late 10 --reads 300',
+    ),
+  },
   { name: 'doctor', summary: 'check this machine, with fixes', verb: { kind: 'own' } },
   { name: 'version', summary: 'versions of Muster, Node and kernel', verb: { kind: 'own' } },
 ];
