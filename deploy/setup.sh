@@ -110,7 +110,9 @@ if ! fresh load "$want" build/test; then
   for source in test/*/load/*.c; do
     [ -e "$source" ] || continue
     say "compiling $source"
-    cc -O2 -Wall -Werror -pthread -o "build/test/$(basename "$source" .c)" "$source" >&2
+    flags=()
+    [[ $source != *.preload.c ]] || flags=(-shared -fPIC)
+    cc -O2 -Wall -Werror -pthread "${flags[@]}" -o "build/test/$(basename "$source" .c)" "$source" >&2
   done
   stamp load "$want"
 fi

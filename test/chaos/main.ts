@@ -7,9 +7,10 @@ import { runChaos } from './run.ts';
 import { asJson, asTable } from './summary.ts';
 import { worldNeeds } from './world.ts';
 
-const usage = `usage: npm run chaos -- [--minutes M] [--seed S] [--kinds TEXT,TEXT] [--interval TIME] [--json]
+const usage = `usage: npm run chaos -- [--minutes M] [--each N] [--seed S] [--kinds TEXT,TEXT] [--interval TIME] [--json]
 
   --minutes   how long (10)
+  --each      ends sooner, once each kind was inflicted so often
   --seed      of all choices (the time)
   --kinds     only kinds of fault that hold one of these texts
   --interval  between two reads of an agent (1s)
@@ -20,6 +21,7 @@ kinds: ${faults.map((f) => f.kind).join(', ')}
 const { values } = parseArgs({
   options: {
     minutes: { type: 'string', default: '10' },
+    each: { type: 'string' },
     seed: { type: 'string', default: String(Date.now()) },
     kinds: { type: 'string', default: '' },
     interval: { type: 'string', default: '1s' },
@@ -30,7 +32,13 @@ const { values } = parseArgs({
 const minutes = Number(values.minutes);
 const wanted = values.kinds.split(',');
 const kinds = faults.filter((fault) => wanted.some((text) => fault.kind.includes(text)));
-if (values.help || !(minutes > 0) || !/^\d+$/.test(values.seed) || kinds.length === 0) {
+if (
+  values.help ||
+  !(minutes > 0) ||
+  !/^\d+$/.test(values.seed) ||
+  !/^\d+$/.test(values.each ?? '1') ||
+  kinds.length === 0
+) {
   process.stderr.write(usage);
   process.exit(values.help ? 0 : 2);
 }
@@ -51,6 +59,7 @@ const began = performance.now();
 const outcome = await runChaos({
   seed: BigInt(values.seed),
   minutes,
+  ...(values.each === undefined ? {} : { each: Number(values.each) }),
   kinds,
   interval: values.interval,
   logs,

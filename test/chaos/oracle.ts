@@ -31,7 +31,8 @@ export class Oracle {
 
   /** Events made so far. */
   made(): bigint {
-    return this.world.hosts.reduce((sum, host) => sum + madeBy(host), 0n);
+    const fleet = this.world.hosts.reduce((sum, host) => sum + madeBy(host), 0n);
+    return fleet + (this.world.whole?.flow.total() ?? 0n);
   }
 
   /** `mayLose`: what was done since the last verdict may have cost history. */
@@ -39,6 +40,7 @@ export class Oracle {
     const { world } = this;
     const wrong: string[] = [];
     const claims = new Map<string, bigint>();
+    const setAside: [Host, bigint][] = [];
     let sum = 0n;
     for (const host of world.hosts) {
       const answer = await world.ask('Query', { ...metric, selector: `host="${host.name}"`, pageSize: 1 });
@@ -53,13 +55,18 @@ export class Oracle {
       else if (BigInt(ledger?.seen ?? '0') !== made) wrong.push(`${host.name}: seen ${ledger?.seen} is not ${made}`);
       // What was given up for lost may still come, with a generation that is sent again.
       if (lost > this.lostOf(host) && !mayLose) wrong.push(`${host.name}: lost ${lost}, was ${this.lostOf(host)}`);
-      if (ledger?.quarantined !== '0' || ledger.skipped !== '0')
-        wrong.push(`${host.name}: ledger ${JSON.stringify(ledger)}`);
+      const quarantined = BigInt(ledger?.quarantined ?? '0');
+      // With the store goes what was set aside by keepers that are no more.
+      const isKnown = mayLose ? quarantined <= host.quarantined : quarantined === host.quarantined;
+      if (!isKnown || ledger?.skipped !== '0')
+        wrong.push(`${host.name}: ledger ${JSON.stringify(ledger)}, set aside were ${host.quarantined}`);
+      setAside.push([host, quarantined]);
       wrong.push(...coverage(host.name, answer, lost, 1).map((w) => `${host.name}: ${w}`));
     }
     const fleet = await world.ask('Query', { ...metric, pageSize: 1 });
     if (BigInt(fleet.total) !== sum) wrong.push(`fleet: ${fleet.total} is not the sum of its hosts, ${sum}`);
     const lostOfAll = [...claims.values()].reduce((a, b) => a + b, 0n);
+    if (world.whole) wrong.push(...(await world.whole.judge()));
     wrong.push(...coverage('fleet', fleet, lostOfAll, world.hosts.length).map((w) => `fleet: ${w}`));
     const totalsAt = performance.now();
     if (wrong.length > 0) return { wrong, totalsAt };
@@ -71,6 +78,7 @@ export class Oracle {
       missing.push([host, found]);
     }
     if (wrong.length === 0) {
+      for (const [host, quarantined] of setAside) host.quarantined = quarantined;
       for (const [host, rows] of missing) {
         this.lost.set(host.name, claims.get(host.name)!);
         for (const [key, n] of rows) this.missing.set(key, n);
@@ -167,5 +175,5 @@ function say(wrong: string[], what: string): void {
   if (wrong.length < 8) wrong.push(what);
 }
 
-const madeBy = (host: Host): bigint => host.flows.reduce((sum, flow) => sum + flow.total(), 0n);
+export const madeBy = (host: Host): bigint => host.flows.reduce((sum, flow) => sum + flow.total(), 0n);
 const signed = (n: bigint): string => (n > 0n ? `+${n}` : String(n));

@@ -29,6 +29,7 @@ export class Role {
     private readonly command: () => Command,
     private readonly logFile: string,
     private readonly started: (pid: number) => void,
+    private readonly more: Readonly<Record<string, string>> = {},
   ) {}
 
   start(): void {
@@ -36,28 +37,32 @@ export class Role {
     this.starts++;
     const say = (line: string): void => appendFileSync(this.logFile, `${line}\n`);
     say(`--- start ${this.starts}`);
-    const child = startRole(this.command(), environment(), {
-      ready: () => {
-        this.isReady = true;
-        this.failures = 0;
-        say('--- ready');
+    const child = startRole(
+      this.command(),
+      { ...environment(), ...this.more },
+      {
+        ready: () => {
+          this.isReady = true;
+          this.failures = 0;
+          say('--- ready');
+        },
+        line: say,
+        exited: (code, signal) => {
+          this.diedAt = performance.now();
+          say(`--- ended: ${signal ?? code}`);
+          this.child = undefined;
+          this.isReady = false;
+          setTimeout(() => this.start(), Math.min(againMs * 2 ** this.failures++, againMaxMs));
+        },
       },
-      line: say,
-      exited: (code, signal) => {
-        this.diedAt = performance.now();
-        say(`--- ended: ${signal ?? code}`);
-        this.child = undefined;
-        this.isReady = false;
-        setTimeout(() => this.start(), Math.min(againMs * 2 ** this.failures++, againMaxMs));
-      },
-    });
+    );
     this.child = child;
     this.started(child.pid);
   }
 
   /** The same words, another log. */
   another(name: string): Role {
-    return new Role(name, this.command, join(dirname(this.logFile), `${name}.log`), this.started);
+    return new Role(name, this.command, join(dirname(this.logFile), `${name}.log`), this.started, this.more);
   }
 
   get pid(): number {
@@ -76,6 +81,13 @@ export class Role {
     const at = performance.now();
     await until(`${this.name} has ended`, () => this.child !== child || child === undefined, 10_000);
     return at;
+  }
+
+  /** Asks it to end, and gives way to the next once it has. */
+  async replace(): Promise<void> {
+    const { child } = this;
+    this.signal('SIGTERM');
+    await until(`${this.name} has given way`, () => this.child !== child || child === undefined, 20_000);
   }
 
   /** Kills it and keeps it down while `act` runs. */

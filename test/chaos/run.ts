@@ -10,7 +10,11 @@ import { World } from './world.ts';
 export interface RunOptions {
   readonly seed: bigint;
   readonly minutes: number;
+  /** Ends sooner, once each kind was inflicted so often, in all its variants. */
+  readonly each?: number;
   readonly kinds: readonly Fault[];
+  /** Of them, those that come before all others. */
+  readonly first?: readonly string[];
   readonly interval: string;
   readonly logs: string;
   /** Ends the run after the fault in hand. */
@@ -41,7 +45,7 @@ export interface Outcome {
 }
 
 /** Unless the kind says otherwise. */
-const withinMs = 30_000;
+const withinMs = 45_000;
 const pollMs = 50;
 
 export async function runChaos(options: RunOptions): Promise<Outcome> {
@@ -65,10 +69,14 @@ export async function runChaos(options: RunOptions): Promise<Outcome> {
     await pause(2_000);
     await world.stopFlows();
     await exactWithin(oracle, false, withinMs);
+    const each = options.each ?? Infinity;
+    const isDone = (tally: Tally, n: number): boolean => tally.injected >= Math.max(each, kinds[n]!.variants ?? 0);
     const goesOn = (): boolean => performance.now() < end && miscounts.length === 0 && !options.signal?.aborted;
-    for (let order: number[] = []; goesOn();) {
+    for (let order = kinds.flatMap((k, n) => (options.first?.includes(k.kind) ? [n] : [])); goesOn();) {
       if (order.length === 0) order = shuffled(kinds.length, random);
       const n = order.shift()!;
+      if (tallies.every(isDone)) break;
+      if (isDone(tallies[n]!, n)) continue;
       const wrong = await once(world, oracle, kinds[n]!, tallies[n]!, random, say);
       if (wrong.length > 0) miscounts.push(...wrong.map((w) => `${kinds[n]!.kind}: ${w}`));
     }
@@ -89,7 +97,7 @@ async function once(
 ): Promise<string[]> {
   const own = random.fork();
   world.startFlows();
-  await pause(own.between(300, 1_200));
+  await pause(own.between(200, 700));
   let inflicted: Inflicted | undefined;
   try {
     inflicted = await fault.inflict(world, own);
@@ -97,7 +105,7 @@ async function once(
     say(`${fault.kind}: WRONG: ${String(cause)}`);
     return [String(cause)];
   }
-  await pause(own.between(50, 400));
+  await pause(own.between(50, 300));
   await world.stopFlows();
   if (!inflicted) tally.idle++;
   else tally.injected++;

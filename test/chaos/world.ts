@@ -3,7 +3,7 @@
  * redis-server, aggregator and query server for both. Every process runs with the words of `muster up`; between each
  * role and a server stands a proxy; both servers keep their files on small file systems of their own.
  */
-import { chownSync, cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { commandOf, type CommandFacts } from '../../services/cli/up/commands.ts';
@@ -12,29 +12,15 @@ import { natsConfig, redisConfig } from '../../services/cli/up/server-files.ts';
 import { connectQuery, type QueryClient } from '../../services/shared/adapters/grpc-client.ts';
 import type { MethodName, RequestOf, ResponseOf } from '../../services/shared/contract/query.ts';
 import { freePort, isRunning, root } from '../integration/instance.ts';
+import { Clock, clockLibrary } from './clock.ts';
 import { Flow } from './flow.ts';
-import { Cgroup, cgroups, SmallDisk, unpin } from './places.ts';
+import { buildHost, hostPlans, type Host } from './host.ts';
+import { cgroups, SmallDisk, type Cgroup } from './places.ts';
 import { Proxy } from './proxy.ts';
 import { Role } from './role.ts';
+import { beginWhole, type Whole } from './whole.ts';
 
-export interface Host {
-  readonly name: string;
-  readonly instance: Instance;
-  readonly cgroup: Cgroup;
-  readonly keeper: Role;
-  readonly agent: Role;
-  /** Between agent and bus. */
-  readonly bus: Proxy;
-  readonly flows: readonly Flow[];
-  /** True where every key has a row, so that each of them must be exact. */
-  readonly roomy: boolean;
-  /** performance.now() when its lineage began, or earlier. */
-  bareAt: number;
-  /** Events whose pins were removed. */
-  onlyInStore: bigint;
-  /** Of them, those gone with the store too: no answer can hold them, and no ledger number them. */
-  gone: bigint;
-}
+export type { Host };
 
 export interface WorldOptions {
   readonly interval: string;
@@ -42,13 +28,6 @@ export interface WorldOptions {
   readonly logs: string;
 }
 
-/** Keys of a host's flows together, against the rows of its table. */
-const hostPlans = [
-  // Nine of ten rows in use: no key without a row, and a generation sealed as often as the agent allows.
-  { name: 'roomy', rows: 2048, keys: 900, burst: 400, roomy: true },
-  { name: 'narrow', rows: 64, keys: 5000, burst: 400, roomy: false },
-] as const;
-const flowsPerHost = 2;
 const firstCall = 1000;
 const napUs = 2000;
 const natsDiskMb = 96;
@@ -67,6 +46,9 @@ export class World {
   /** Between aggregator and bus, aggregator and store, query server and store. */
   proxies!: { readonly bus: Proxy; readonly store: Proxy; readonly answers: Proxy };
   readonly directory = mkdtempSync(join(tmpdir(), 'muster-chaos-'));
+  /** Aggregator and its clock. */
+  merging!: { readonly role: Role; readonly clock: Clock };
+  whole: Whole | undefined;
   private listen = '';
   private client: QueryClient | undefined;
   private readonly endings: (() => void | Promise<void>)[] = [];
@@ -98,12 +80,30 @@ export class World {
     return twin;
   }
 
+  /** The machine beside the fleet, begun when first asked for: six processes more. */
+  async upOfOne(): Promise<Whole> {
+    return (this.whole ??= await beginWhole(this, this.options));
+  }
+
   startFlows(): void {
-    for (const { flows } of this.hosts) for (const flow of flows) flow.start();
+    for (const flow of this.flows) flow.start();
   }
 
   async stopFlows(): Promise<void> {
-    await Promise.all(this.hosts.flatMap(({ flows }) => flows.map((flow) => flow.stop())));
+    await Promise.all(this.flows.map((flow) => flow.stop()));
+  }
+
+  /** To be done at the end, the last one first. */
+  undo(end: () => void | Promise<void>): void {
+    this.endings.push(end);
+  }
+
+  /** A process that must be gone at the end. */
+  readonly watch = (pid: number): void => void this.pids.add(pid);
+
+  private get flows(): Flow[] {
+    const flows = this.hosts.flatMap((host) => host.flows);
+    return this.whole ? [...flows, this.whole.flow] : flows;
   }
 
   /** Asks the query server; over a new connection after a failure, so that no back-off of the client is measured. */
@@ -146,9 +146,10 @@ export class World {
     cpSync(join(root, 'dist'), join(directory, 'dist'), { recursive: true });
     cpSync(join(root, 'build/bpf'), join(directory, 'build/bpf'), { recursive: true });
     cpSync(join(root, 'package.json'), join(directory, 'package.json'));
+    cpSync(clockLibrary, join(directory, 'clock.preload'));
     symlinkSync(join(root, 'node_modules'), join(directory, 'node_modules'));
     await this.buildServers();
-    for (const plan of hostPlans) await this.buildHost(plan, place);
+    for (const plan of hostPlans) this.hosts.push(await buildHost(this, plan, place));
     await Promise.all(this.roles.map((role) => role.ready()));
   }
 
@@ -173,87 +174,58 @@ export class World {
       store: await open(this.redisPort, false),
       answers: await open(this.redisPort, false),
     };
-    const instance = instanceOf({ stateDir: directory, defaultStateDir: '', musterUser: undefined }, undefined);
+    const runDir = join(directory, 'run');
+    mkdirSync(runDir, { mode: 0o750 });
+    const facts = { stateDir: directory, defaultStateDir: '', musterUser: undefined };
+    const instance = { ...instanceOf(facts, undefined), runDir };
     const { bus, store, answers } = this.proxies;
     this.nats = this.role('nats', 'nats', this.facts(instance, {}));
     this.redis = this.role('redis', 'redis', this.facts(instance, {}));
     await Promise.all([this.nats.ready(), this.redis.ready()]);
     const addresses = { nats: bus.address, redis: store.address };
-    this.aggregator = this.role('aggregator', 'aggregator', this.facts(instance, addresses));
+    const clock = this.clock('aggregator');
+    this.aggregator = this.role('aggregator', 'aggregator', this.facts(instance, addresses), clock.environment);
+    this.merging = { role: this.aggregator, clock };
     this.query = this.role('query', 'query', this.facts(instance, { redis: answers.address, listen: this.listen }));
     await this.aggregator.ready();
   }
 
-  private async buildHost(plan: (typeof hostPlans)[number], place: { mount: string; own: string }): Promise<void> {
-    const { directory, endings } = this;
-    const { name } = plan;
-    const id = `muster-chaos-${process.pid}-${name}`;
-    const cgroup = new Cgroup(join(place.mount, id));
-    endings.push(() => cgroup.remove());
-    const pinRoot = `/sys/fs/bpf/${id}`;
-    const stateDir = join(directory, name);
-    const instance = {
-      ...instanceOf({ stateDir, defaultStateDir: '', musterUser: undefined }, pinRoot),
-      runDir: join(directory, name),
-    };
-    mkdirSync(instance.runDir, { mode: 0o750 });
-    chownSync(instance.runDir, 0, instance.gid);
-    endings.push(() => unpin(pinRoot));
-    const bus = await Proxy.open(this.natsPort, true);
-    endings.push(() => bus.close());
-    const facts = this.facts(instance, {
-      nats: bus.address,
-      host: name,
-      scope: `cgroup=/${id}`,
-      probes: 'syscalls',
-      rows: [`syscalls=${plan.rows}`],
-      label: ['fleet=chaos'],
-    });
-    const keeper = this.role(`${name}-keeper`, 'keeper', facts);
-    await keeper.ready();
-    const agent = this.role(`${name}-agent`, 'agent', facts);
-    const flows = Array.from({ length: flowsPerHost }, (_, i) => {
-      const flow = new Flow({
-        inside: cgroup.path,
-        outside: place.own,
-        file: join(directory, `${name}-${i}.flow`),
-        comm: `${name}-${i}`,
-        first: firstCall,
-        keys: plan.keys,
-        burst: plan.burst,
-        napUs,
-      });
-      endings.push(() => flow.end());
-      return flow;
-    });
-    this.hosts.push({
-      name,
-      instance,
-      cgroup,
-      keeper,
-      agent,
-      bus,
-      flows,
-      roomy: plan.roomy,
-      bareAt: performance.now(),
-      onlyInStore: 0n,
-      gone: 0n,
-    });
+  flow(comm: string, cgroup: Cgroup, outside: string, plan: { keys: number; burst: number }): Flow {
+    const { keys, burst } = plan;
+    const file = join(this.directory, `${comm}.flow`);
+    const flow = new Flow({ inside: cgroup.path, outside, file, comm, first: firstCall, keys, burst, napUs });
+    this.endings.push(() => flow.end());
+    return flow;
   }
 
-  private role(name: string, kind: Parameters<typeof commandOf>[0], facts: CommandFacts): Role {
+  clock(name: string): Clock {
+    return new Clock(join(this.directory, `${name}.clock`), join(this.directory, 'clock.preload'));
+  }
+
+  /** `words`: what is added to its command line at each start. */
+  role(
+    name: string,
+    kind: Parameters<typeof commandOf>[0],
+    facts: CommandFacts,
+    environment: Readonly<Record<string, string>> = {},
+    words: () => string[] = () => [],
+  ): Role {
     const role = new Role(
       name,
-      () => commandOf(kind, facts),
+      () => {
+        const command = commandOf(kind, facts);
+        return { ...command, words: [...command.words, ...words()] };
+      },
       join(this.options.logs, `${name}.log`),
-      (pid) => this.pids.add(pid),
+      this.watch,
+      environment,
     );
     this.endings.push(() => role.end());
     role.start();
     return role;
   }
 
-  private facts(instance: Instance, flags: Readonly<Record<string, unknown>>): CommandFacts {
+  facts(instance: Instance, flags: Readonly<Record<string, unknown>>): CommandFacts {
     const options = parseUpOptions({
       listen: '127.0.0.1:1',
       interval: this.options.interval,

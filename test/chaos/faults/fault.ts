@@ -10,6 +10,8 @@ export interface Fault {
   readonly mayLose?: boolean;
   /** After it at least one span must be declared unknown. */
   readonly declaresUnknown?: boolean;
+  /** Variants that it takes in turn: so often at least is it wanted in a run that counts. */
+  readonly variants?: number;
   /** Longest time until exact again; absent: the run's. */
   readonly withinMs?: number;
   /** Undefined: it could not be done this time, and counts as not done. */

@@ -1,5 +1,6 @@
 /** All kinds of fault. */
 import { busFaults } from './bus.ts';
+import { clockFaults } from './clocks.ts';
 import type { Fault } from './fault.ts';
 import { networkFaults } from './network.ts';
 import { pinFaults } from './pins.ts';
@@ -7,6 +8,8 @@ import { signalFaults } from './signals.ts';
 import { storeFaults } from './store.ts';
 import { systemCallFaults } from './system-calls.ts';
 import { twinFaults } from './twins.ts';
+import { upgradeFaults } from './upgrades.ts';
+import { wholeFaults } from './whole.ts';
 
 export const faults: readonly Fault[] = [
   ...signalFaults,
@@ -16,4 +19,7 @@ export const faults: readonly Fault[] = [
   ...busFaults,
   ...pinFaults,
   ...twinFaults,
+  ...clockFaults,
+  ...upgradeFaults,
+  ...wholeFaults,
 ];

@@ -25,7 +25,7 @@ const stop = (victim: Victim): Fault => ({
   kind: `stop ${victim}`,
   inflict: async (world, random) => {
     const role = roleOf(world, victim, random);
-    const ms = random.between(1_000, 4_000);
+    const ms = random.between(800, 2_500);
     await role.whilePaused(() => pause(ms));
     return over(`${role.name} for ${ms} ms`);
   },
@@ -63,7 +63,7 @@ const killPair: Fault = {
 const victims: readonly Victim[] = ['agent', 'keeper', 'aggregator', 'query', 'nats', 'redis'];
 export const signalFaults: readonly Fault[] = [
   ...victims.map(kill),
-  ...(['agent', 'aggregator', 'query', 'nats', 'redis'] as const).map(stop),
+  ...victims.map(stop),
   killTwice,
   killPair,
   killAll,

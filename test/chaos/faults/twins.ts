@@ -1,6 +1,14 @@
-/** Two of what there should be one of: agents on the same pins, aggregators on the same stream and store. */
+/** Two of what there should be one of: agents on the same pins, keepers and agents on different pins, aggregators. */
+import { chownSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { until } from '../../integration/instance.ts';
+import { madeBy } from '../oracle.ts';
+import { unpin } from '../places.ts';
 import type { Role } from '../role.ts';
+import type { Host, World } from '../world.ts';
 import { over, pause, type Fault } from './fault.ts';
+
+const patienceMs = 20_000;
 
 /** Ends it whatever happens, and as often politely as not. */
 async function during(twin: Role, politely: boolean, act: () => Promise<void>): Promise<void> {
@@ -41,4 +49,60 @@ const aggregators: Fault = {
   },
 };
 
-export const twinFaults: readonly Fault[] = [agents, aggregators];
+/** Both count every event; the younger's counts are set aside, to the last one, and stated. */
+const rivals: Fault = {
+  kind: 'two agents on different pins',
+  inflict: async (world, random) => {
+    const host = random.pick(world.hosts);
+    await host.agent.ready();
+    await world.stopFlows();
+    const before = madeBy(host);
+    const end = await rivalOf(world, host);
+    try {
+      world.startFlows();
+      await pause(random.between(1_000, 2_500));
+      await world.stopFlows();
+      const twice = madeBy(host) - before;
+      await until(
+        `${host.name}: ${twice} events counted twice are set aside`,
+        async () => (await quarantinedOf(world, host)) === host.quarantined + twice,
+        patienceMs,
+      );
+      host.quarantined += twice;
+      return over(`${host.name}, ${twice} events set aside`);
+    } finally {
+      await end();
+      world.startFlows();
+    }
+  },
+};
+
+/** A second keeper and agent for a host, on pins of their own: they count what the first ones count. */
+async function rivalOf(world: World, host: Host): Promise<() => Promise<void>> {
+  const { instance } = host;
+  const runDir = join(world.directory, `${host.name}-rival`);
+  mkdirSync(runDir, { recursive: true, mode: 0o750 });
+  chownSync(runDir, 0, instance.gid);
+  const facts = { ...host.facts, instance: { ...instance, runDir, pinRoot: `${instance.pinRoot}-rival` } };
+  world.undo(() => unpin(facts.instance.pinRoot));
+  const keeper = world.role(`${host.name}-rival-keeper`, 'keeper', facts);
+  const agent = keeper.ready().then(() => world.role(`${host.name}-rival-agent`, 'agent', facts));
+  await (await agent).ready();
+  return async () => {
+    await (await agent).end();
+    await keeper.end();
+    unpin(facts.instance.pinRoot);
+  };
+}
+
+async function quarantinedOf(world: World, host: Host): Promise<bigint | undefined> {
+  try {
+    const selector = `host="${host.name}"`;
+    const answer = await world.ask('Query', { metric: 'syscalls', range: 'all', selector, pageSize: 1 });
+    return BigInt(answer.coverage?.ledger?.quarantined ?? '0');
+  } catch {
+    return undefined;
+  }
+}
+
+export const twinFaults: readonly Fault[] = [agents, rivals, aggregators];
