@@ -8,7 +8,8 @@ import { exitUnconfirmed } from '../shared/runtime/exit-codes.ts';
 import { describeSettings, resolveSettings } from '../shared/runtime/settings.ts';
 import { driveSynth } from './adapters/drive.ts';
 import { synthSettings } from './config.ts';
-import { createFleet, isUnsent, knownTotals, nameOf, step } from './synth.ts';
+import { createFleet, isUnsent, nameOf, step } from './synth.ts';
+import { knownTotals } from './totals.ts';
 
 const stopBoundMs = 8_000;
 

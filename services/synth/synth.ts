@@ -1,14 +1,15 @@
 /**
- * The core of the synthetic fleet: each host is a kernel (kernel/) and an agent (batch/) in one. Events in, messages
+ * The core of the synthetic fleet: each host is a kernel (fleet/table.ts) and an agent in one. Events in, messages
  * out; what was counted is known to the last event, whatever became of the messages.
  *
  * A host has one message in flight, or two when it seals. While one is unsettled it does not read: its kernel counts on.
  */
 import { batchSubject } from '../shared/contract/subjects.ts';
 import type { TableSchema } from '../shared/contract/lineage.ts';
-import { composeBatch, type Envelope } from './batch/compose.ts';
+import { composeBatch, type Envelope } from './fleet/compose.ts';
 import type { FleetPlan } from './config.ts';
 import {
+  addTo,
   capacityOf,
   churnKeys,
   countInterval,
@@ -18,9 +19,8 @@ import {
   type KernelTable,
   schemaOf,
   seal,
-  serviceOf,
   services,
-} from './kernel/table.ts';
+} from './fleet/table.ts';
 
 export interface Instant {
   readonly boottimeNs: bigint;
@@ -267,47 +267,4 @@ function hashText(text: string, salt: number): number {
   let h = Math.imul(salt + 1, 0x9e3779b1);
   for (let i = 0; i < text.length; i++) h = Math.imul(h ^ text.charCodeAt(i), 0x01000193) ^ (h >>> 15);
   return h;
-}
-
-function addTo(sums: bigint[], table: KernelTable): void {
-  for (let row = 1; row <= table.rowsIssued; row++) {
-    const s = table.keys[row]! % services;
-    sums[s] = sums[s]! + BigInt(table.values[row]!);
-  }
-}
-
-export interface KnownTotals {
-  readonly hosts: number;
-  readonly rows: number;
-  readonly reads: number;
-  /** Reads put off because the stream had not confirmed the one before. */
-  readonly held: number;
-  readonly batches: number;
-  readonly rowsSent: number;
-  readonly bytesSent: number;
-  readonly restarts: number;
-  readonly sealed: number;
-  /** Decimal: everything counted so far. */
-  readonly total: string;
-  /** The same by label `service`. */
-  readonly services: Readonly<Record<string, string>>;
-}
-
-export function knownTotals(fleet: Fleet): KnownTotals {
-  const sums = fleet.ended.slice();
-  for (const host of fleet.hosts) addTo(sums, host.table);
-  const { reads, held, batches, rows, bytes, restarts, sealed } = fleet.sent;
-  return {
-    hosts: fleet.plan.hosts,
-    rows: fleet.plan.rows,
-    reads,
-    held,
-    batches,
-    rowsSent: rows,
-    bytesSent: bytes,
-    restarts,
-    sealed,
-    total: String(sums.reduce((a, b) => a + b, 0n)),
-    services: Object.fromEntries(sums.flatMap((sum, s) => (sum > 0n ? [[serviceOf(s), String(sum)]] : []))),
-  };
 }

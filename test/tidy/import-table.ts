@@ -6,7 +6,7 @@ export const stages: Readonly<Record<string, readonly string[]>> = {
   agent: ['kernel', 'labels', 'batch', 'bus'],
   aggregator: ['bus', 'merge', 'checkpoint'],
   query: ['checkpoint', 'answer'],
-  synth: ['kernel', 'batch'],
+  synth: ['fleet'],
   cli: ['output', 'verbs', 'up', 'doctor'],
 };
 

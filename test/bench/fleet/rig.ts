@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { KnownTotals } from '../../../services/synth/synth.ts';
+import type { KnownTotals } from '../../../services/synth/totals.ts';
 
 const services = join(import.meta.dirname, '../../../services');
 const compiled = join(import.meta.dirname, '../../../dist/services');

@@ -110,3 +110,11 @@ export function fraction(n: number): number {
   x = Math.imul(x ^ (x >>> 13), 0xc2b2ae35);
   return ((x ^ (x >>> 16)) >>> 0) / 0x1_0000_0000;
 }
+
+/** Adds what a table counted to sums by service. */
+export function addTo(sums: bigint[], table: KernelTable): void {
+  for (let row = 1; row <= table.rowsIssued; row++) {
+    const s = table.keys[row]! % services;
+    sums[s] = sums[s]! + BigInt(table.values[row]!);
+  }
+}

@@ -2,7 +2,7 @@
 import { encodeBatch, type Batch, type LineageRef } from '../../shared/contract/batch.ts';
 import { type Columns, type Definition, emptyColumns, reserveRows } from '../../shared/contract/columns.ts';
 import { wireFormat, wireNewest } from '../../shared/contract/wire.ts';
-import { type KernelTable, operationOf, serviceOf } from '../kernel/table.ts';
+import { type KernelTable, operationOf, serviceOf } from './table.ts';
 
 export interface Envelope {
   readonly host: string;
