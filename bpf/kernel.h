@@ -80,6 +80,10 @@ struct task_struct___before_5_14 {
 	long state;
 };
 
+struct linux_binprm___muster {
+	const char *filename; /* as given to execve */
+};
+
 struct irqaction___muster {
 	const char *name; /* as in /proc/interrupts */
 };
@@ -119,6 +123,7 @@ struct net_device___muster {
 struct sk_buff___muster {
 	struct net_device___muster *dev;
 	unsigned int len;
+	unsigned int data_len; /* of it, what lies in fragments */
 	unsigned char *head, *data;
 	__u16 network_header; /* from head on */
 	__u16 protocol; /* EtherType, in network order */

@@ -3,7 +3,7 @@
  * The life of processes and threads: created (by the name of the task that did it), programs started (by the new
  * name), ended (by the last name, and how). A process ends when its first thread does.
  */
-#include "muster.bpf.h"
+#include "exec.h"
 
 enum task_kind { process = 0, thread = 1 };
 
@@ -18,6 +18,11 @@ struct process_execs_key {
 	struct muster_comm comm;
 };
 MUSTER_COUNTER(process_execs, struct process_execs_key, 4096, "programs", "programs started by exec");
+
+struct process_binaries_key {
+	MUSTER_REGISTER;
+};
+MUSTER_DISTINCT(process_binaries, struct process_binaries_key, 16384, "binaries", "different programs started by exec, by path");
 
 struct process_exits_key {
 	struct muster_comm comm;
@@ -44,10 +49,18 @@ int on_sched_process_exec(__u64 *args) /* task, its pid before, bprm */
 {
 	const struct task_struct___muster *task = (const void *)args[0];
 	struct process_execs_key key = { .comm = muster_comm_of(task) };
+	struct process_binaries_key binary;
+	struct muster_path path = {};
+	int error;
 
 	if (!muster_in_scope(task))
 		return 0;
 	muster_add(process_execs, &key, 1);
+	error = muster_exec_path(&path, (const void *)args[2]);
+	if (error)
+		muster_lose(process_binaries, error, 1);
+	else
+		muster_distinct(process_binaries, &binary, &path);
 	return 0;
 }
 

@@ -4,6 +4,7 @@
 #define MUSTER_SOCKET_H
 
 #include "muster.bpf.h"
+#include "address.h"
 
 #define MUSTER_IPPROTO_TCP 6
 #define MUSTER_AF_INET 2
@@ -26,22 +27,24 @@ static __always_inline int muster_tcp_in_scope(const struct sock___muster *sk)
 	return muster_group_in_scope(sk->sk_cgrp_data.cgroup);
 }
 
+static __always_inline struct muster_address muster_peer_address(const struct sock___muster *sk)
+{
+	if (sk->__sk_common.skc_family == MUSTER_AF_INET6 && bpf_core_field_exists(sk->__sk_common.skc_v6_daddr)) {
+		/* An IPv6 socket that speaks IPv4 has such an address here too. */
+		const muster_word *v6 = (const void *)&sk->__sk_common.skc_v6_daddr;
+
+		return (struct muster_address){ { v6[0], v6[1] } };
+	}
+	return muster_mapped(sk->__sk_common.skc_daddr);
+}
+
 static __always_inline struct muster_prefix muster_peer(const struct sock___muster *sk)
 {
-	const __u32 v4 = sk->__sk_common.skc_daddr;
-	struct muster_prefix peer = { { 0, (__u64)(v4 & 0x00ffffff) << 32 | 0xffff0000 } };
+	const struct muster_address peer = muster_peer_address(sk);
 
-	if (sk->__sk_common.skc_family == MUSTER_AF_INET6 && bpf_core_field_exists(sk->__sk_common.skc_v6_daddr)) {
-		const muster_word *v6 = (const void *)&sk->__sk_common.skc_v6_daddr;
-		const __u64 first = v6[0], second = v6[1];
-
-		/* An IPv6 socket that speaks IPv4. */
-		if (first == 0 && (__u32)second == 0xffff0000)
-			peer.word[1] = second & 0x00ffffffffffffffULL;
-		else
-			peer = (struct muster_prefix){ { first & 0x0000ffffffffffffULL, 0 } };
-	}
-	return peer;
+	if (peer.word[0] == 0 && (__u32)peer.word[1] == 0xffff0000)
+		return (struct muster_prefix){ { 0, peer.word[1] & 0x00ffffffffffffffULL } };
+	return (struct muster_prefix){ { peer.word[0] & 0x0000ffffffffffffULL, 0 } };
 }
 
 static __always_inline __u64 muster_peer_port(const struct sock___muster *sk)

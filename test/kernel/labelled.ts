@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { machine } from 'node:os';
 import { decodeLabels, decodersOf } from '../../services/agent/labels/decoders.ts';
+import { innerLabels } from '../../services/shared/contract/lineage.ts';
 import { bucketLower, bucketUpper } from '../../services/shared/algebra/histogram.ts';
 import { total, type LoadedProbe } from './probe.ts';
 
@@ -25,7 +26,7 @@ export function labelled(probe: LoadedProbe, table: string): Labelled[] {
     const texts = decodeLabels(decoders, new DataView(key.buffer, key.byteOffset, key.byteLength), 0);
     const labels: Record<string, string> = {};
     schema.labels.forEach((label, i) => {
-      if (label.meaning !== 'bucket') labels[label.name] = texts[i]!;
+      if (label.meaning !== innerLabels[schema.kind]) labels[label.name] = texts[i]!;
     });
     const [count, sum = 0n] = values as [bigint, bigint?];
     if (schema.kind === 'histogram') {

@@ -5,6 +5,7 @@ import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { estimateDistinct } from '../../services/shared/algebra/distinct.ts';
 import { Generator } from './generator.ts';
 import { expectBalanced, labelled, sumOf } from './labelled.ts';
 import { checkout, loadProbe, ownCgroup, requireBpf } from './probe.ts';
@@ -48,6 +49,12 @@ test('a program started by exec is counted by its new name', (t) => {
   assert.throws(() => execFileSync('/bin/sh', ['-c', script], { stdio: 'ignore' }), { status: 3 });
   assert.equal(sumOf(labelled(probe, 'process_execs'), {}).count, 7n);
   assert.equal(sumOf(labelled(probe, 'process_execs'), { comm: 'new-name' }).count, 7n);
+  const binaries = probe.read(
+    undefined,
+    probe.meta.tables.findIndex((s) => s.name === 'process_binaries'),
+  );
+  assert.equal(estimateDistinct(binaries.rows.map((r) => Number(r.key[0]))).value, 1, 'one binary, seven times');
+  assert.equal(binaries.seen, 7n);
   const exits = labelled(probe, 'process_exits');
   assert.equal(sumOf(exits, { comm: 'new-name', kind: 'process', status: '0' }).count, 7n);
   assert.equal(sumOf(exits, { comm: 'sh', kind: 'process', status: '3' }).count, 1n);
