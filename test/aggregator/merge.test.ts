@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { Refused, Resync } from '../../services/shared/contract/batch.ts';
 import { encodeColumns, emptyColumns } from '../../services/shared/contract/columns.ts';
-import { decodeQuarantine } from '../../services/shared/contract/checkpoint-codec.ts';
+import { decodeQuarantine, decodeWindow } from '../../services/shared/contract/checkpoint-codec.ts';
 import { wireNewest } from '../../services/shared/contract/wire.ts';
 import { createScratch, receive } from '../../services/aggregator/bus/receive.ts';
 import { Bench, epochMs, hostRecord, ModelLineage, tells, windowTotals } from './fixtures.ts';
@@ -27,6 +27,28 @@ test('counts rows by their labels, and the overflow row', () => {
   const [ledger] = hostRecord(bench.blobs).lineages[0]!.ledgers;
   assert.equal(ledger!.seen, 12n);
   assert.equal(ledger!.overflow, 2n);
+});
+
+test('a window has what failed in it, once; a detached lineage has since when', () => {
+  const { kernel, bench } = begin();
+  kernel.overflow = 2n;
+  bench.batch(kernel.message(1));
+  kernel.overflow = 5n;
+  const message = kernel.message(12);
+  bench.batch(message);
+  bench.batch(message);
+  kernel.detachedWallNs = 77n;
+  bench.batch(kernel.message(13));
+  bench.commit();
+  const failed = [...bench.blobs]
+    .filter(([name]) => name.startsWith('window/'))
+    .map(([, b]) => decodeWindow(b).hosts[0]!.failed);
+  assert.deepEqual(failed, [2n, 3n]);
+  assert.equal(hostRecord(bench.blobs).lineages[0]!.detachedWallNs, 77n);
+  bench.start();
+  bench.batch(kernel.message(14));
+  bench.commit();
+  assert.equal(hostRecord(bench.blobs).lineages[0]!.detachedWallNs, 77n);
 });
 
 test('rows that decode alike are one series', () => {

@@ -209,6 +209,7 @@ const checkpoints: Record<string, Sample> = {
           tableKeys: ['syscalls'],
           mergedWallMs: 8n,
           historyBoottimeNs: 9n,
+          detachedWallNs: 0n,
         },
       ],
       folded: [
@@ -246,6 +247,7 @@ const checkpoints: Record<string, Sample> = {
           host: 'web-1',
           columns: columns([[1, 5n]]),
           seen: 5n,
+          failed: 0n,
           skipped: 0n,
           fromWallMs: 1_699_999_999_000n,
           toWallMs: 1_700_000_009_000n,

@@ -76,6 +76,10 @@ export interface HostFill {
   readonly unknown?: readonly UnknownSpan[];
   readonly skipped?: bigint | undefined;
   readonly synthetic?: boolean;
+  /** When its programs were detached. */
+  readonly detachedMs?: number;
+  /** Messages refused. */
+  readonly refused?: bigint;
 }
 
 export const nowMs = Date.UTC(2026, 0, 31, 12, 0, 5);
@@ -123,6 +127,7 @@ export function blobsOf(fill: HostFill): Map<string, Uint8Array> {
       tableKeys: [schema.name],
       mergedWallMs,
       historyBoottimeNs: 0n,
+      detachedWallNs: BigInt(fill.detachedMs ?? 0) * 1_000_000n,
     };
   });
   put(
@@ -139,7 +144,7 @@ export function blobsOf(fill: HostFill): Map<string, Uint8Array> {
       folded: [],
       unknown: [...(fill.unknown ?? [])],
       synthetic: fill.synthetic ?? false,
-      quarantinedBatches: 0n,
+      quarantinedBatches: fill.refused ?? 0n,
       clockSkewMs: 0n,
     }).finish(),
   );
@@ -188,6 +193,7 @@ export function blobsOf(fill: HostFill): Map<string, Uint8Array> {
         host,
         increments: valuesOf(rows, overflow),
         seen: rows.reduce((n, r) => n + r.values[0]!, overflow),
+        failed: overflow,
         skipped: 0n,
         fromMs: startMs,
         toMs: startMs + 9000,

@@ -234,6 +234,50 @@ test('lists: metrics, label values, hosts; an empty fleet says what to do', () =
   }
 });
 
+const waits = fleetOf([
+  { host: 'web-1', labels: { role: 'web' }, tables: [{ schema: runqueue, rows: observed('nginx', [1000n]) }] },
+]);
+
+test('a selector that no host matches is said so, whatever is asked', () => {
+  const fleet = fleetOf([web(1)]);
+  for (const method of ['Query', 'QueryRange', 'QueryHistogram', 'ListHosts', 'GetLedger'] as const) {
+    const notes = ask(method === 'QueryHistogram' ? waits : fleet, method, { selector: 'role="db"' }).notes;
+    assert.ok(
+      notes.some((n) => n.startsWith('no host matches the selector')),
+      `${method}: ${notes.join('; ')}`,
+    );
+  }
+});
+
+test('messages that were refused are named beside the hosts, and with the ledger', () => {
+  const fleet = fleetOf([web(1, { refused: 3n }), web(2)]);
+  const said = ["web-1: 3 messages were refused and set aside; why: the aggregator's log"];
+  assert.deepEqual(ask(fleet, 'ListHosts').notes, said);
+  assert.deepEqual(ask(fleet, 'GetLedger').notes, said);
+  assert.deepEqual(ask(fleet, 'ListHosts', { selector: 'host="web-2"' }).notes, []);
+});
+
+test('a probe whose programs were detached has ended, and since when', () => {
+  const [host] = ask(fleetOf([web(1, { detachedMs: nowMs - 4000 })]), 'ListHosts').hosts;
+  assert.deepEqual(
+    host!.probes.map((p) => [p.state, p.reason]),
+    [['ended', 'nothing counts here since 2026-01-31T12:00:01Z: its programs were detached']],
+  );
+});
+
+test('failed is that of the range', () => {
+  const table = {
+    schema: syscalls,
+    rows: [row('read', 'a', 10n)],
+    overflow: 9n,
+    windows: [{ startMs: windowMs, rows: [row('read', 'a', 4n)], overflow: 2n }],
+  };
+  const fleet = fleetOf([web(1, { tables: [table] })]);
+  const failed = (range: string): string => ask(fleet, 'Query', { metric: 'syscalls', range }).coverage!.ledger!.failed;
+  assert.equal(failed('all'), '9');
+  assert.equal(failed('1m'), '2');
+});
+
 test('a static label may have any name, and is absent where it is absent', () => {
   const fleet = fleetOf([web(1, { labels: { constructor: 'x' } }), web(2, { labels: {} })]);
   const byLabel = ask(fleet, 'Query', { groupBy: ['constructor'], range: 'all' });

@@ -172,6 +172,7 @@ function restoreLineage(host: HostState, r: LineageRecord): LineageState {
     readWallNs: r.readWallNs,
     mergedWallMs: Number(r.mergedWallMs),
     historyBoottimeNs: r.historyBoottimeNs,
+    detachedWallNs: r.detachedWallNs,
     open,
     folded: tables.map(({ key }) => {
       const l = r.ledgers.find((o) => !o.current && o.table === key);

@@ -107,6 +107,7 @@ function encodeOpen(window: OpenWindow): Uint8Array {
     host,
     increments: { valueCount: part.sums.valueCount, ...part.sums.nonZero() },
     seen: part.seen,
+    failed: part.failed,
     skipped: part.skipped,
     fromMs: Math.max(0, Math.floor(part.fromMs)),
     toMs: Math.max(0, Math.floor(part.toMs)),
@@ -175,6 +176,7 @@ function lineageRecord(l: LineageState): LineageRecord {
     tableKeys: l.tables.map((t) => t.key),
     mergedWallMs: BigInt(l.mergedWallMs),
     historyBoottimeNs: l.historyBoottimeNs,
+    detachedWallNs: l.detachedWallNs,
   };
 }
 

@@ -78,6 +78,7 @@ export function beginLineage(
     readWallNs: 0n,
     mergedWallMs: 0,
     historyBoottimeNs: old ? batch.readBoottimeNs : 0n,
+    detachedWallNs: batch.lineage!.detachedWallNs,
     open: [],
     folded: tables.map(emptyFolded),
     programs: [],

@@ -80,6 +80,7 @@ export function merge(
     lineage.readBoottimeNs = batch.readBoottimeNs;
     // What is read after the programs were detached tells nothing of the time since: that time is the successor's gap.
     const { detachedWallNs } = batch.lineage!;
+    lineage.detachedWallNs = detachedWallNs;
     lineage.readWallNs = detachedWallNs > 0n && detachedWallNs < batch.readWallNs ? detachedWallNs : batch.readWallNs;
     if (lineage.status === 'live') host.readWallNs = batch.readWallNs;
   }
@@ -118,7 +119,8 @@ function mergeRows(
     // No batch defines the overflow row: it is known from the start, but for what a damaged checkpoint forgot.
     if (batch.keyframe && own.rows.define(0, 0)) fresh.add(0);
     const seen = block.ledger?.seen ?? 0n;
-    const seenRise = seen > own.seen ? seen - own.seen : 0n;
+    const seenRise = rise(own.seen, seen);
+    const failed = block.ledger?.failed ?? [];
     const count = columns.rowCount > 0 || seenRise > 0n || skipped > 0n;
     const target =
       history || !count
@@ -132,12 +134,13 @@ function mergeRows(
     if (unknown >= 0) askResync(host, `row ${unknown} of ${block.table} is unknown`, lineage.uuid, nowMs, effects);
     if (target) {
       target.part.seen += seenRise;
+      own.failed.forEach((n, reason) => (target.part.failed += rise(n, failed[reason] ?? 0n)));
       target.part.skipped += skipped;
     }
     // Read before the ledger rises: growth between two reads of this table, both after a younger one's creation.
     if (seenRise > 0n && own.readBoottimeNs > 0n && batch.readBoottimeNs > own.readBoottimeNs)
       provenSinceNs = own.readBoottimeNs;
-    joinLedger(own, block.ledger?.failed ?? [], seen, block.retiredSeen, batch);
+    joinLedger(own, failed, seen, block.retiredSeen, batch);
   }
   if (provenSinceNs >= 0n) quarantineYounger(state, host, lineage, provenSinceNs, effects);
   if (batch.sealed && batch.part === batch.parts) checkSealed(host, lineage, generation, nowMs, effects);
@@ -149,6 +152,8 @@ function define(rows: RowTable, index: SeriesIndex, columns: Columns): Set<numbe
   for (const d of columns.definitions) if (d.id > 0 && rows.define(d.id, index.intern(d.labels))) fresh.add(d.id);
   return fresh;
 }
+
+const rise = (from: bigint, to: bigint): bigint => (to > from ? to - from : 0n);
 
 function joinLedger(
   own: GenerationState['tables'][number],

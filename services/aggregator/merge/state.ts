@@ -66,6 +66,8 @@ export interface LineageState {
   readWallNs: bigint;
   mergedWallMs: number;
   historyBoottimeNs: bigint;
+  /** When its programs were detached, by the newest read; 0n: they are attached, as far as is known. */
+  detachedWallNs: bigint;
   /** Unfolded generations, oldest first. */
   readonly open: GenerationState[];
   /** By table, in the schema's order. */
@@ -120,6 +122,7 @@ export interface HostState {
 export interface WindowPart {
   readonly sums: SumTable;
   seen: bigint;
+  failed: bigint;
   skipped: bigint;
   fromMs: number;
   toMs: number;

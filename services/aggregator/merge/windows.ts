@@ -45,7 +45,14 @@ export function windowPart(
   }
   let part = window.hosts.get(host);
   if (!part) {
-    part = { sums: new SumTable(table.valueCount), seen: 0n, skipped: 0n, fromMs: span.fromMs, toMs: span.endMs };
+    part = {
+      sums: new SumTable(table.valueCount),
+      seen: 0n,
+      failed: 0n,
+      skipped: 0n,
+      fromMs: span.fromMs,
+      toMs: span.endMs,
+    };
     window.hosts.set(host, part);
   }
   part.sums.reserve(table.size);

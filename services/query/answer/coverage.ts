@@ -36,6 +36,17 @@ export const emptyCoverage: Coverage = {
   seconds: 0,
 };
 
+export const noHost = 'no host matches the selector; which hosts there are: FleetService/ListHosts';
+
+/** What was refused of hosts: messages, not events. */
+export const refusedNotes = (hosts: readonly FleetHost[]): string[] =>
+  hosts
+    .filter((h) => h.record.quarantinedBatches > 0n)
+    .map(
+      (h) => `${h.name}: ${h.record.quarantinedBatches} messages were refused and set aside; why: the aggregator's log`,
+    )
+    .slice(0, coverageLimits.hostsNamed);
+
 /** A host is stale when nothing of it was merged for three of its intervals, at least 5 s. */
 export const staleAfterMs = (host: FleetHost): number => Math.max(5000, 3 * nsToMs(host.record.intervalNs));
 export const isStale = (host: FleetHost, nowMs: number, mergedMs = Number(host.record.mergedWallMs)): boolean =>
@@ -104,6 +115,7 @@ export function cover(
   }
   if (time.kind === 'windows') {
     account.seen = hosts.reduce((n, h) => n + h.seen, 0n);
+    account.failed = [hosts.reduce((n, h) => n + h.failed, 0n)];
     account.skipped = hosts.reduce((n, h) => n + h.skipped, 0n);
   }
   account.overflow = hosts.reduce((n, h) => n + h.overflow, 0n);
@@ -200,6 +212,7 @@ function addNotes(
   time: TimeRange,
   nowMs: number,
 ): void {
+  if (hosts.length === 0) notes.push(noHost);
   const what = unitOf(metric.schema);
   const ageMs = nowMs - fleet.committedMs;
   if (hosts.length > 0 && ageMs > Math.max(5000, ...hosts.map((h) => staleAfterMs(h.host)))) {
@@ -229,11 +242,13 @@ function addNotes(
       `the kernel skipped ${account.skipped} runs of ${metric.probe}: what they would have counted is missing`,
     );
   if (account.skipsUnknown) notes.push(`skips unknown: a hook of ${metric.probe} has no counter of skipped runs`);
+  // Of these two nobody knows when it was counted.
+  const ever = time.kind === 'windows' ? ' at some time' : '';
   if (account.lost > 0n)
-    notes.push(`${account.lost} ${what} were counted and then lost with a store; see FleetService/GetLedger`);
+    notes.push(`${account.lost} ${what} were counted${ever} and then lost with a store; see FleetService/GetLedger`);
   if (account.quarantined > 0n)
     notes.push(
-      `${account.quarantined} ${what} are set aside: another lineage counts the same events; see FleetService/GetLedger`,
+      `${account.quarantined} ${what}${ever && ' of all time'} are set aside: another lineage counts the same events; see FleetService/GetLedger`,
     );
   if (fleet.damaged.length > 0)
     notes.push(

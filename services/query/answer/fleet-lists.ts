@@ -10,10 +10,11 @@ import type {
 import { readCell } from '../../shared/algebra/heavy.ts';
 import { callerLabels } from '../../shared/contract/lineage.ts';
 import { nearest } from '../../shared/runtime/settings.ts';
-import { coverageLimits, isStale, nsToMs, timestamp, unknownWindows } from './coverage.ts';
+import { coverageLimits, isStale, noHost, nsToMs, refusedNotes, timestamp, unknownWindows } from './coverage.ts';
 import { nothingYet } from './grouping.ts';
 import { findMetric, hostLabel, metricsOf } from './metric.ts';
 import { fitPage, textBytes, type Prepared } from './page.ts';
+import { iso } from './range.ts';
 import { reject } from './rejection.ts';
 import { checkLabel, idTest, isRowLabel, select, selectHosts } from './select.ts';
 
@@ -105,7 +106,12 @@ export function prepareHosts(request: ListHostsRequest, fleet: Fleet, nowMs: num
         hosts: made.slice(0, last - first),
         nextPageToken,
         totalSize: hosts.length,
-        notes: fleet.hosts.length > 0 ? [] : [nothingYet],
+        notes:
+          fleet.hosts.length === 0
+            ? [nothingYet]
+            : hosts.length === 0
+              ? [noHost]
+              : refusedNotes(hosts.slice(first, last)),
       };
     },
   };
@@ -131,11 +137,14 @@ export function hostMessage(host: FleetHost, nowMs: number): Host {
   const { record } = host;
   const probes = host.lineages.map(({ record: l, tables }): HostProbe => {
     const stale = l.state === 'live' && isStale(host, nowMs, Number(l.mergedWallMs || record.mergedWallMs));
-    const state = stale ? 'stale' : l.state;
+    const detached = l.state === 'live' && l.detachedWallNs > 0n;
+    const state = detached ? 'ended' : stale ? 'stale' : l.state;
     return {
       probe: l.probe,
       state,
-      reason: probeReasons[state] ?? '',
+      reason: detached
+        ? `nothing counts here since ${iso(nsToMs(l.detachedWallNs))}: its programs were detached`
+        : (probeReasons[state] ?? ''),
       lineage: hex(l.uuid),
       createdTime: timestamp(nsToMs(l.createdWallNs)),
       generation: String(l.generation),

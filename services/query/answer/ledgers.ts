@@ -1,7 +1,7 @@
 /** FleetService/GetLedger: lifetime accounts by host, probe and table, each checked against its rows. */
 import type { Fleet } from '../checkpoint/fleet.ts';
 import type { GetLedgerRequest, LedgerRow } from '../../shared/contract/query.ts';
-import { coverageLimits, unknownWindows } from './coverage.ts';
+import { coverageLimits, noHost, refusedNotes, unknownWindows } from './coverage.ts';
 import { nothingYet } from './grouping.ts';
 import { accountOf, balanceOf, failureReasons, ledgerOf } from './ledger.ts';
 import { findMetric, metricsOf, unitOf } from './metric.ts';
@@ -14,7 +14,8 @@ export function* prepareLedgers(request: GetLedgerRequest, fleet: Fleet): Genera
   const rows: LedgerRow[] = [];
   const notes: string[] = [];
   let exact = fleet.damaged.length === 0;
-  for (const host of selectHosts(fleet, request.selector)) {
+  const hosts = selectHosts(fleet, request.selector);
+  for (const host of hosts) {
     for (const table of [...host.tables.values()].sort((a, b) => (a.key < b.key ? -1 : 1))) {
       if (only !== undefined && table.schema.name !== only) continue;
       const account = accountOf(host, table);
@@ -38,7 +39,9 @@ export function* prepareLedgers(request: GetLedgerRequest, fleet: Fleet): Genera
       yield;
     }
   }
+  notes.push(...refusedNotes(hosts));
   if (fleet.hosts.length === 0) notes.push(nothingYet);
+  else if (hosts.length === 0) notes.push(noHost);
   if (fleet.damaged.length > 0)
     notes.push(`${fleet.damaged.length} blobs of the checkpoint are damaged, the first is ${fleet.damaged[0]}`);
   return {

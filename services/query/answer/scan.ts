@@ -44,6 +44,7 @@ export interface HostScan {
   counted: bigint;
   /** Windows only: ledger increments. */
   seen: bigint;
+  failed: bigint;
   skipped: bigint;
   /** Earliest start of an interval that was counted, Unix ms; Infinity when there is none. */
   fromMs: number;
@@ -94,6 +95,7 @@ export function* scan(request: ScanRequest): Generator<void, Scan> {
       shared: new Map(),
       counted: 0n,
       seen: 0n,
+      failed: 0n,
       skipped: 0n,
       fromMs: Infinity,
     };
@@ -157,6 +159,7 @@ export function* scan(request: ScanRequest): Generator<void, Scan> {
         const { increments } = values;
         add(increments.series, increments.values, increments.count, step);
         account.seen += values.seen;
+        account.failed += values.failed;
         account.skipped += values.skipped;
         account.fromMs = Math.min(account.fromMs, values.fromMs);
         if (sinceYield > scanLimits.rowsPerYield) yield void (sinceYield = 0);

@@ -37,6 +37,7 @@ export interface WindowHostValues {
   readonly host: string;
   readonly increments: SeriesValues;
   readonly seen: bigint;
+  readonly failed: bigint;
   readonly skipped: bigint;
   /** Earliest start and latest end of the intervals counted here, Unix ms. */
   readonly fromMs: number;
@@ -113,6 +114,7 @@ export function encodeWindow(w: WindowValues): Uint8Array {
       host: h.host,
       columns: Buffer.from(encodeSeriesValues(h.increments)),
       seen: h.seen,
+      failed: h.failed,
       skipped: h.skipped,
       fromWallMs: BigInt(h.fromMs),
       toWallMs: BigInt(h.toMs),
@@ -129,6 +131,7 @@ export function decodeWindow(blob: Uint8Array): WindowValues {
       host: h.host,
       increments: decodeBase(h.columns),
       seen: h.seen,
+      failed: h.failed,
       skipped: h.skipped,
       fromMs: Number(h.fromWallMs),
       toMs: Number(h.toWallMs),
