@@ -62,7 +62,16 @@ export function* prepareContains(
   let expected = 0;
   for (const host of hosts) {
     const { words, bits, lost } = filterOn(fleet, filter, host);
-    scans.push({ host, overflow: lost, shared: new Map(), counted: 0n, seen: 0n, failed: 0n, skipped: 0n, fromMs: Infinity });
+    scans.push({
+      host,
+      overflow: lost,
+      shared: new Map(),
+      counted: 0n,
+      seen: 0n,
+      failed: 0n,
+      skipped: 0n,
+      fromMs: Infinity,
+    });
     const rate = falsePositiveRate(bitsSet(words), bits);
     expected += rate;
     const joined = all.get(bits) ?? new Uint32Array(bits / 32);
