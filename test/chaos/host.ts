@@ -8,7 +8,7 @@ import type { Clock } from './clock.ts';
 import type { Flow } from './flow.ts';
 import { Cgroup, unpin } from './places.ts';
 import { Proxy } from './proxy.ts';
-import type { Role } from './role.ts';
+import { withWords, type Role } from './role.ts';
 import type { World } from './world.ts';
 
 export interface Host {
@@ -23,7 +23,7 @@ export interface Host {
   /** The agent's. */
   readonly clock: Clock;
   /** What its next agent writes. */
-  readonly wire: { version: number };
+  readonly wire: { version: number; older: boolean };
   readonly facts: CommandFacts;
   /** True where every key has a row, so that each of them must be exact. */
   readonly roomy: boolean;
@@ -78,11 +78,10 @@ export async function buildHost(
   const keeper = world.role(`${name}-keeper`, 'keeper', facts);
   await keeper.ready();
   const clock = world.clock(`${name}-agent`);
-  const wire = { version: wireNewest };
-  const agent = world.role(`${name}-agent`, 'agent', facts, clock.environment, () => [
-    '--wire-version',
-    String(wire.version),
-  ]);
+  const wire = { version: wireNewest, older: false };
+  const agent = world.role(`${name}-agent`, 'agent', facts, clock.environment, (command) =>
+    wire.older ? world.ofOlder(command) : withWords(command, '--wire-version', String(wire.version)),
+  );
   return {
     name,
     instance,

@@ -3,16 +3,19 @@ import { parseArgs } from 'node:util';
 import { join } from 'node:path';
 import { root } from '../integration/instance.ts';
 import { faults } from './faults/kinds.ts';
+import { releaseFaults } from './faults/releases.ts';
 import { runChaos } from './run.ts';
 import { asJson, asTable } from './summary.ts';
 import { worldNeeds } from './world.ts';
 
-const usage = `usage: npm run chaos -- [--minutes M] [--each N] [--seed S] [--kinds TEXT,TEXT] [--interval TIME] [--json]
+const usage = `usage: npm run chaos -- [--minutes M] [--each N] [--seed S] [--kinds TEXT,TEXT] [--older DIR]
+                            [--interval TIME] [--json]
 
   --minutes   how long (10)
   --each      ends sooner, once each kind was inflicted so often
   --seed      of all choices (the time)
   --kinds     only kinds of fault that hold one of these texts
+  --older     a checkout of a release before, built (npm run setup there): its agents and aggregator take turns too
   --interval  between two reads of an agent (1s)
   --json      one JSON line for each kind, and one for the total
 
@@ -24,6 +27,7 @@ const { values } = parseArgs({
     each: { type: 'string' },
     seed: { type: 'string', default: String(Date.now()) },
     kinds: { type: 'string', default: '' },
+    older: { type: 'string' },
     interval: { type: 'string', default: '1s' },
     json: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
@@ -31,7 +35,9 @@ const { values } = parseArgs({
 });
 const minutes = Number(values.minutes);
 const wanted = values.kinds.split(',');
-const kinds = faults.filter((fault) => wanted.some((text) => fault.kind.includes(text)));
+const kinds = [...faults, ...(values.older === undefined ? [] : releaseFaults)].filter((fault) =>
+  wanted.some((text) => fault.kind.includes(text)),
+);
 if (
   values.help ||
   !(minutes > 0) ||
@@ -63,6 +69,7 @@ const outcome = await runChaos({
   kinds,
   interval: values.interval,
   logs,
+  ...(values.older === undefined ? {} : { older: values.older }),
   signal: stop.signal,
   say: (line) => process.stderr.write(`${((performance.now() - began) / 1000).toFixed(1).padStart(7)} s  ${line}\n`),
 });

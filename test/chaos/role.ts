@@ -129,6 +129,11 @@ export class Role {
   }
 }
 
+export const withWords = (command: Command, ...words: string[]): Command => ({
+  ...command,
+  words: [...command.words, ...words],
+});
+
 function environment(): Record<string, string> {
   const passed = ['LANG', 'LC_ALL', 'TZ', 'HOME', 'TMPDIR', 'PATH'];
   return Object.fromEntries(passed.flatMap((n) => (process.env[n] === undefined ? [] : [[n, process.env[n]]])));

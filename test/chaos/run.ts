@@ -17,6 +17,7 @@ export interface RunOptions {
   readonly first?: readonly string[];
   readonly interval: string;
   readonly logs: string;
+  readonly older?: string;
   /** Ends the run after the fault in hand. */
   readonly signal?: AbortSignal;
   /** A line for a person. */

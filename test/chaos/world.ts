@@ -6,7 +6,7 @@
 import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { commandOf, type CommandFacts } from '../../services/cli/up/commands.ts';
+import { commandOf, type Command, type CommandFacts } from '../../services/cli/up/commands.ts';
 import { instanceOf, parseUpOptions, type Instance } from '../../services/cli/up/options.ts';
 import { natsConfig, redisConfig } from '../../services/cli/up/server-files.ts';
 import { connectQuery, type QueryClient } from '../../services/shared/adapters/grpc-client.ts';
@@ -26,6 +26,8 @@ export interface WorldOptions {
   readonly interval: string;
   /** Where the processes' logs go; made anew. */
   readonly logs: string;
+  /** A checkout of a release before, built. */
+  readonly older?: string;
 }
 
 const firstCall = 1000;
@@ -47,7 +49,7 @@ export class World {
   proxies!: { readonly bus: Proxy; readonly store: Proxy; readonly answers: Proxy };
   readonly directory = mkdtempSync(join(tmpdir(), 'muster-chaos-'));
   /** Aggregator and its clock. */
-  merging!: { readonly role: Role; readonly clock: Clock };
+  merging!: { readonly role: Role; readonly clock: Clock; older: boolean };
   whole: Whole | undefined;
   private listen = '';
   private client: QueryClient | undefined;
@@ -184,8 +186,14 @@ export class World {
     await Promise.all([this.nats.ready(), this.redis.ready()]);
     const addresses = { nats: bus.address, redis: store.address };
     const clock = this.clock('aggregator');
-    this.aggregator = this.role('aggregator', 'aggregator', this.facts(instance, addresses), clock.environment);
-    this.merging = { role: this.aggregator, clock };
+    this.aggregator = this.role(
+      'aggregator',
+      'aggregator',
+      this.facts(instance, addresses),
+      clock.environment,
+      (command) => (this.merging?.older ? this.ofOlder(command) : command),
+    );
+    this.merging = { role: this.aggregator, clock, older: false };
     this.query = this.role('query', 'query', this.facts(instance, { redis: answers.address, listen: this.listen }));
     await this.aggregator.ready();
   }
@@ -202,20 +210,24 @@ export class World {
     return new Clock(join(this.directory, `${name}.clock`), join(this.directory, 'clock.preload'));
   }
 
-  /** `words`: what is added to its command line at each start. */
+  /** The same command with the programs of the release before. */
+  ofOlder(command: Command): Command {
+    const today = join(this.directory, 'dist');
+    const older = join(this.options.older!, 'dist');
+    return { ...command, words: command.words.map((word) => word.replace(today, older)) };
+  }
+
+  /** `alter`: what becomes of its command at each start. */
   role(
     name: string,
     kind: Parameters<typeof commandOf>[0],
     facts: CommandFacts,
     environment: Readonly<Record<string, string>> = {},
-    words: () => string[] = () => [],
+    alter: (command: Command) => Command = (command) => command,
   ): Role {
     const role = new Role(
       name,
-      () => {
-        const command = commandOf(kind, facts);
-        return { ...command, words: [...command.words, ...words()] };
-      },
+      () => alter(commandOf(kind, facts)),
       join(this.options.logs, `${name}.log`),
       this.watch,
       environment,

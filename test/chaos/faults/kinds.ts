@@ -1,4 +1,4 @@
-/** All kinds of fault. */
+/** All kinds of fault, but those that need a release before (releases.ts). */
 import { busFaults } from './bus.ts';
 import { clockFaults } from './clocks.ts';
 import type { Fault } from './fault.ts';

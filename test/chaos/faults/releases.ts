@@ -1,0 +1,64 @@
+/**
+ * A rolling upgrade and its way back with processes of a release before, built elsewhere (`--older DIR`): an agent of
+ * it under today's aggregator; and its aggregator under today's agents, told to write what it reads.
+ */
+import { wireOldest } from '../../../services/shared/contract/wire.ts';
+import { until } from '../../integration/instance.ts';
+import type { Role } from '../role.ts';
+import { madeBy } from '../oracle.ts';
+import type { World } from '../world.ts';
+import type { Random } from '../../simulation/random.ts';
+import { over, pause, type Fault } from './fault.ts';
+
+const exactMs = 45_000;
+
+/** Kills it or ends it; the next one is of the release then wanted. */
+async function replaced(role: Role, random: Random): Promise<void> {
+  await role.ready();
+  await (random.chance(0.5) ? role.kill() : role.replace());
+  await role.ready();
+}
+
+const agentBefore: Fault = {
+  kind: 'agent of the release before',
+  inflict: async (world, random) => {
+    const host = random.pick(world.hosts);
+    host.wire.older = !host.wire.older;
+    await replaced(host.agent, random);
+    await pause(random.between(200, 1_000));
+    return over(`${host.name} has an agent of ${host.wire.older ? 'the release before' : 'today'}`);
+  },
+};
+
+const aggregatorBefore: Fault = {
+  kind: 'aggregator of the release before',
+  mayLose: true,
+  inflict: async (world, random) => {
+    for (const { agent, wire } of world.hosts) {
+      if (wire.older || wire.version === wireOldest) continue;
+      wire.version = wireOldest;
+      await replaced(agent, random);
+    }
+    world.merging.older = true;
+    await replaced(world.aggregator, random);
+    await pause(random.between(500, 1_500));
+    await world.stopFlows();
+    await until('exact with an aggregator of the release before', () => isExact(world).catch(() => false), exactMs);
+    world.startFlows();
+    world.merging.older = false;
+    await replaced(world.aggregator, random);
+    return over('and today’s after it');
+  },
+};
+
+async function isExact(world: World): Promise<boolean> {
+  for (const host of world.hosts) {
+    const selector = `host="${host.name}"`;
+    const answer = await world.ask('Query', { metric: 'syscalls', range: 'all', selector, pageSize: 1 });
+    const known = BigInt(answer.total) + BigInt(answer.coverage?.ledger?.lost ?? '0') + host.gone;
+    if (known !== madeBy(host)) return false;
+  }
+  return true;
+}
+
+export const releaseFaults: readonly Fault[] = [agentBefore, aggregatorBefore];
