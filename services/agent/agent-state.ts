@@ -21,6 +21,8 @@ export interface AgentState {
   nextToken: number;
   sequence: bigint;
   now: Instant;
+  /** When the programs' cost is to be measured again. */
+  measureAtNs: bigint;
   /** Whether publishing has a chance; while not, nothing is read. */
   busUp: boolean;
   stopping: boolean;

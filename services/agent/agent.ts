@@ -39,6 +39,7 @@ export const createAgent = (config: AgentConfig): AgentState => ({
   nextToken: 1,
   sequence: 0n,
   now: { boottimeNs: 0n, wallNs: 0n },
+  measureAtNs: 0n,
   busUp: true,
   stopping: false,
   stopped: false,
@@ -60,6 +61,16 @@ export function step(a: AgentState, event: AgentEvent): AgentEffect[] {
     case 'tick':
       a.now = event.now;
       for (const l of a.lineages.values()) plan(a, l, out);
+      measureIfDue(a, out);
+      break;
+    case 'measured':
+      for (const l of a.lineages.values()) {
+        const own = event.programs.filter((p) => p.uuid === l.meta.uuid);
+        if (own.length > 0) l.measured = new Map(own.map(({ program, uuid: _, ...runs }) => [program, runs]));
+      }
+      break;
+    case 'measure-failed':
+      out.log('debug', 'cost not measured: the keeper did not answer', { reason: event.reason });
       break;
     case 'published':
     case 'publish-failed':
@@ -110,6 +121,8 @@ type PinEvent = Exclude<
     | 'resync'
     | 'durable'
     | 'refused'
+    | 'measured'
+    | 'measure-failed'
     | 'stop'
   >
 >;
@@ -233,6 +246,17 @@ function takeImage(a: AgentState, l: LineageState, image: LineageImage, out: Eff
   if (l.last === 'wanted') l.last = 'sent';
   sealIfDue(a, l, image.readAt.boottimeNs, out);
   retireIfEmpty(l, image.readAt.boottimeNs, a.config.limits.retireRetryNs, out);
+}
+
+/** The first time some seconds after the start, so that what begins with it has settled. */
+function measureIfDue(a: AgentState, out: Effects): void {
+  const { measureEveryNs } = a.config;
+  if (measureEveryNs === undefined || a.stopping || a.lineages.size === 0) return;
+  const now = a.now.boottimeNs;
+  if (a.measureAtNs === 0n) a.measureAtNs = now + (measureEveryNs < 5_000_000_000n ? measureEveryNs : 5_000_000_000n);
+  if (now < a.measureAtNs) return;
+  a.measureAtNs = now + measureEveryNs;
+  out.add({ kind: 'measure' });
 }
 
 /** An ended lineage whose slots are both empty has nothing left to tell. */

@@ -11,6 +11,8 @@ export interface AgentConfig {
   /** Version of the messages written: contract/wire.ts. */
   readonly wireVersion: number;
   readonly limits: AgentLimits;
+  /** Time between two measured periods of the programs' cost; absent: none is asked for. */
+  readonly measureEveryNs?: bigint | undefined;
 }
 
 export interface AgentLimits {

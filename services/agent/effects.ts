@@ -3,6 +3,7 @@
  * order and reports each result as an event; the simulator does the same against fakes. `directory` names a lineage
  * below the pin root. Effects on pins are performed at once by perform.ts; `publish`, `wait-grace` and `retire` end later.
  */
+import type { MeasuredRuns } from './batch/compose.ts';
 import type { ErrorCode } from '../shared/runtime/errors.ts';
 import type { ProgramAccount, TableImage } from '../shared/runtime/ports/pinned-tables.ts';
 
@@ -29,6 +30,12 @@ export interface LineageImage {
   readonly keysFrom: readonly number[];
   readonly programs: readonly ProgramAccount[];
   readonly retired: BigUint64Array;
+}
+
+export interface MeasuredProgram extends MeasuredRuns {
+  /** Of its lineage, 32 hex digits. */
+  readonly uuid: string;
+  readonly program: string;
 }
 
 export type AgentEvent =
@@ -82,6 +89,9 @@ export type AgentEvent =
     }
   /** The keeper's answer to `retire`. */
   | { readonly kind: 'retire-answered'; readonly directory: string; readonly ok: boolean; readonly reason: string }
+  /** What the kernel timed in a period that `measure` asked for. */
+  | { readonly kind: 'measured'; readonly programs: readonly MeasuredProgram[] }
+  | { readonly kind: 'measure-failed'; readonly reason: string }
   /** Read and publish a last time, then `stopped`. Ticks go on in between. */
   | { readonly kind: 'stop' };
 
@@ -114,6 +124,8 @@ export type AgentEffect =
   /** Ask the keeper to remove an ended lineage's pins. → retire-answered, later */
   | { readonly kind: 'retire'; readonly directory: string; readonly probe: string; readonly uuid: string }
   | { readonly kind: 'close'; readonly directory: string }
+  /** Have the kernel time all programs for a moment. → measured | measure-failed, later */
+  | { readonly kind: 'measure' }
   /** An equation of the counting protocol does not hold: shown, and counted by the aggregator from the same batch. */
   | {
       readonly kind: 'alarm';

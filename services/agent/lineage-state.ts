@@ -8,6 +8,7 @@ import type { LineageMeta } from '../shared/contract/lineage.ts';
 import { createTableRows, type TableRows } from './kernel/table-rows.ts';
 import { decodersOf } from './labels/decoders.ts';
 import type { DecodeContext, Decoder } from './labels/meaning.ts';
+import type { MeasuredRuns } from './batch/compose.ts';
 import { createSentRows, type SentRows } from './batch/changed-rows.ts';
 import { createInFlight, type InFlight } from './bus/in-flight.ts';
 
@@ -78,6 +79,8 @@ export interface LineageState {
   /** By table: decoders of its labels. */
   readonly decoders: readonly (readonly Decoder[])[];
   readonly inFlight: InFlight;
+  /** By program, the newest measured period. */
+  measured: ReadonlyMap<string, MeasuredRuns>;
   held: boolean;
   phase: Phase;
   /** When this process last ended a generation; long ago if it never did. */
@@ -137,6 +140,7 @@ export function createLineage(directory: string, meta: LineageMeta, context: Dec
     schemaJson: JSON.stringify(meta.tables),
     decoders: meta.tables.map((t) => decodersOf(t.labels, context)),
     inFlight: createInFlight(),
+    measured: new Map(),
     held: false,
     phase: 'lost',
     flippedAtNs: -(1n << 62n),

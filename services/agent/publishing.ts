@@ -81,9 +81,18 @@ export function publishUpdate(
     readBoottimeNs: at,
     readWallNs: image.readAt.wallNs,
     intervalNs: config.intervalNs,
-    programs: image.programs.map((p) => (skipsCounted(l, p.program) ? p : { ...p, skipped: undefined })),
+    programs: image.programs.map((p) => ({
+      ...p,
+      skipped: skipsCounted(l, p.program) ? p.skipped : undefined,
+      period: l.measured.get(p.program),
+    })),
     keyframe: keyframe
-      ? { hostLabels: config.hostLabels, kernelRelease: config.kernelRelease, schemaJson: l.schemaJson }
+      ? {
+          hostLabels: config.hostLabels,
+          kernelRelease: config.kernelRelease,
+          schemaJson: l.schemaJson,
+          kernelBytes: l.meta.billBytes === undefined ? undefined : BigInt(Math.round(l.meta.billBytes)),
+        }
       : undefined,
   };
   const parts = planParts(updates, Math.max(4096, config.limits.batchBytesMax - envelopeBytes(envelope, updates)));

@@ -60,9 +60,15 @@ export const agentSettings = (hostname: string) =>
       value: 'N',
       fallback: `${wireNewest}`,
     }),
+    measureEvery: setting({
+      schema: z.union([z.literal('off').transform(() => 0), duration]),
+      help: 'time between two measurements of what the programs cost (250 ms each, by the keeper); or off',
+      value: 'TIME',
+      fallback: '1m',
+    }),
     socket: setting({
       schema: z.string().optional(),
-      help: 'socket of the keeper, to have ended lineages removed',
+      help: 'socket of the keeper, to have ended lineages removed and the programs’ cost measured',
       value: 'PATH',
     }),
     uid: setting({ schema: id, help: 'user to become once everything is loaded', value: 'N' }),

@@ -58,6 +58,11 @@ export const verbList: readonly VerbEntry[] = [
   { name: 'metrics', summary: 'what can be asked for', verb: { kind: 'data', load: () => fleet('metrics') } },
   { name: 'ledger', summary: 'accuracy by host and table', verb: { kind: 'data', load: () => fleet('ledger') } },
   {
+    name: 'cost',
+    summary: 'what counting costs, by program: measured',
+    verb: { kind: 'data', load: async () => (await import('./verbs/cost.ts')).cost },
+  },
+  {
     name: 'load',
     summary: 'load probes of your own: my.bpf.c, my.bpf.o, or built-in ones by name',
     verb: { kind: 'own' },

@@ -3,6 +3,7 @@
  * answers kept for their next pages. `answer` is a generator, so that the driver can serve others in the midst of a
  * long scan and stop it when the caller has gone; `finish` runs it to the end.
  */
+import { prepareCosts } from './answer/costs.ts';
 import {
   findHost,
   hostMessage,
@@ -57,6 +58,7 @@ const paging: Readonly<Record<Exclude<MethodName, 'GetHost'>, PageLimits>> = {
   ListLabelValues: valuesPage,
   ListHosts: listPage,
   GetLedger: listPage,
+  GetCost: listPage,
 };
 
 export class Query {
@@ -70,6 +72,7 @@ export class Query {
       case 'ListMetrics':
       case 'ListHosts':
       case 'GetHost':
+      case 'GetCost':
         return hostsOnly;
       case 'GetLedger': {
         const { metric } = request as RequestOf<'GetLedger'>;
@@ -177,6 +180,8 @@ function* prepare<M extends MethodName>(
         return prepareHosts(request as RequestOf<'ListHosts'>, fleet, nowMs);
       case 'GetLedger':
         return yield* prepareLedgers(request as RequestOf<'GetLedger'>, fleet);
+      case 'GetCost':
+        return prepareCosts(request as RequestOf<'GetCost'>, fleet, nowMs);
     }
   })();
   return made as Prepared<M>;

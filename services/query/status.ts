@@ -75,6 +75,13 @@ export function rejectionStatus(r: Rejection): RpcStatus {
         `unknown host ${quote(r.host)}; ${meant(r.suggestion, 'see FleetService/ListHosts')}`,
         withSuggestion({ host: r.host }, r.suggestion),
       );
+    case 'unknown-probe':
+      return status(
+        'NOT_FOUND',
+        'UNKNOWN_PROBE',
+        `no host has a probe ${quote(r.probe)}; ${meant(r.suggestion, 'see FleetService/ListHosts')}`,
+        withSuggestion({ probe: r.probe }, r.suggestion),
+      );
     case 'no-host-given':
       return status(
         'INVALID_ARGUMENT',

@@ -74,6 +74,7 @@ export class TestAgent {
     limits: Partial<AgentLimits> = {},
     startId = 'start-1',
     wireVersion = wireNewest,
+    measureEveryNs?: bigint,
   ) {
     const pins = createPins(rig.lineages, this, (call) => this.gate(call), rig.faults, createRandom(1n));
     this.performer = createPinPerformer(pins, () => rig.now());
@@ -86,6 +87,7 @@ export class TestAgent {
       intervalNs: second,
       wireVersion,
       limits: { ...defaultLimits, ...limits },
+      measureEveryNs,
     });
   }
 

@@ -9,6 +9,7 @@ import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect } from 'nats';
 import { QueryError } from '../../services/shared/adapters/grpc-client.ts';
+import type { QueryRequest } from '../../services/shared/contract/query.ts';
 import { batchSubject } from '../../services/shared/contract/subjects.ts';
 import { cannotRun, Instance, isRunning, load, muster, until, type RoleName } from './instance.ts';
 
@@ -80,6 +81,35 @@ describe('muster up', { skip: cannotRun }, () => {
       3000,
     );
     assert.ok(performance.now() - began < 3000);
+  });
+
+  test('a watch tells what changed as it is counted', async () => {
+    const selector = of('e2e-watch');
+    const query = { selector, groupBy: ['comm'], range: 'all' } as Partial<QueryRequest> as QueryRequest;
+    let held = '0';
+    for await (const update of up.client.watch({ query, interval: '250ms' }, { deadlineMs: 20_000 })) {
+      if (update.whole && update.rows.length === 0) await load('--calls', '1000', '--comm', 'e2e-watch');
+      for (const row of update.rows) held = row.value;
+      if (held === '1000') break;
+    }
+    assert.equal(held, '1000');
+  });
+
+  test('what counting costs is measured', { timeout: 60_000 }, async () => {
+    await until(
+      'the cost of each program is measured',
+      async () => (await up.client.call('GetCost', {})).rows.filter((r) => r.period).length === 2,
+      45_000,
+    );
+    const { rows, kernelBytes, cpuShare } = await up.client.call('GetCost', { probe: 'syscalls' });
+    const [row] = rows;
+    assert.deepEqual([row!.host, row!.program], [hostname(), 'on_sys_enter']);
+    assert.ok(row!.nsPerRun! > 1 && row!.nsPerRun! < 1e6 && row!.runsPerSecond! > 0, JSON.stringify(row));
+    assert.ok(
+      Math.abs(row!.cpuShare! - (row!.nsPerRun! * row!.runsPerSecond!) / 1e9) < 1e-6 && cpuShare === row!.cpuShare,
+    );
+    assert.ok(Number(kernelBytes) > 65_536 && row!.kernelBytes === kernelBytes);
+    assert.ok(!('budgetCpuShare' in row!) && !('degradation' in row!));
   });
 
   test('the agent holds no privilege in any thread', () => {
@@ -167,7 +197,7 @@ describe('muster up', { skip: cannotRun }, () => {
       total: string;
     };
     assert.equal(json.total, String(calls));
-    for (const argv of [['range'], ['hist', 'runqueue'], ['hosts'], ['metrics'], ['ledger']]) {
+    for (const argv of [['range'], ['hist', 'runqueue'], ['hosts'], ['metrics'], ['ledger'], ['cost']]) {
       const shown = run(...argv);
       assert.equal(shown.code, 0, shown.stderr);
       assert.ok(shown.stdout.split('\n').length > 2, `${argv.join(' ')}: ${shown.stdout}`);

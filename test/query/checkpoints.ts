@@ -9,6 +9,7 @@ import {
   HostRecord,
   parseBlobName,
   type BlobName,
+  type ProgramRecord,
   type UnknownSpan,
 } from '../../services/shared/contract/checkpoint.ts';
 import {
@@ -80,6 +81,9 @@ export interface HostFill {
   readonly detachedMs?: number;
   /** Messages refused. */
   readonly refused?: bigint;
+  /** What the kernel timed of each lineage's program. */
+  readonly measured?: Partial<ProgramRecord>;
+  readonly kernelBytes?: bigint;
 }
 
 export const nowMs = Date.UTC(2026, 0, 31, 12, 0, 5);
@@ -122,7 +126,10 @@ export function blobsOf(fill: HostFill): Map<string, Uint8Array> {
       readBoottimeNs: 5n,
       state: 'live',
       ledgers: [ledger],
-      programs: [{ program: 'p', skipped: 'skipped' in fill ? fill.skipped : 0n, runs: 0n, runTimeNs: 0n }],
+      programs: [
+        { program: 'p', skipped: 'skipped' in fill ? fill.skipped : 0n, runs: 0n, runTimeNs: 0n, ...fill.measured },
+      ],
+      ...(fill.kernelBytes === undefined ? {} : { kernelBytes: fill.kernelBytes }),
       readWallNs: readNs,
       tableKeys: [schema.name],
       mergedWallMs,

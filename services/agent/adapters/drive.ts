@@ -19,6 +19,8 @@ export interface DriveOptions {
   readonly log: Log;
   readonly now: () => Instant;
   readonly intervalMs: number;
+  /** Length of a period in which the kernel times the programs. */
+  readonly measureSeconds: number;
   readonly subjects: { readonly resync: string; readonly durable: string; readonly refused: string };
 }
 
@@ -96,6 +98,12 @@ export function drive(options: DriveOptions): Driver {
         );
         return;
       }
+      case 'measure':
+        keeper.measure(options.measureSeconds).then(
+          (programs) => receive({ kind: 'measured', programs }),
+          (cause: unknown) => receive({ kind: 'measure-failed', reason: describeCause(cause) }),
+        );
+        return;
       case 'alarm':
         log.error(
           {

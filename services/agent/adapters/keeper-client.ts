@@ -1,33 +1,63 @@
 /** What the agent asks of the keeper, over its Unix socket: one JSON object a line each way, one connection a request. */
 import { createConnection } from 'node:net';
 import { z } from 'zod';
+import type { MeasuredProgram } from '../effects.ts';
 import { MusterError } from '../../shared/runtime/errors.ts';
 
 export interface KeeperClient {
+  /** Has the kernel time all programs for `seconds`. Rejects as `retire` does. */
+  measure(seconds: number): Promise<MeasuredProgram[]>;
   /** Removes the pins of an ended lineage. Rejects with MusterError keeper/unreachable or keeper/refused. */
   retire(probe: string, uuid: string): Promise<void>;
 }
 
+const digits = z
+  .string()
+  .regex(/^\d{1,20}$/)
+  .transform(BigInt);
+const measured = z.object({
+  elapsedNs: digits,
+  programs: z.array(z.object({ uuid: z.string(), program: z.string(), runs: digits, runTimeNs: digits })),
+});
 const reply = z.object({ ok: z.boolean(), error: z.unknown().optional() });
 const answerMs = 5000;
 const replyBytesMax = 64 * 1024;
 
 /** `socket` undefined: there is no keeper, and every request says so. */
 export function createKeeperClient(socket: string | undefined): KeeperClient {
+  const checked = async (request: object, patienceMs = 0): Promise<unknown> => {
+    if (socket === undefined)
+      throw new MusterError('keeper/unreachable', 'ask the keeper: none was named', { remedy: 'give --socket PATH' });
+    const answer = await ask(socket, { id: 1, ...request }, answerMs + patienceMs);
+    const parsed = reply.safeParse(answer);
+    if (!parsed.success) throw notUnderstood();
+    if (!parsed.data.ok) throw new MusterError('keeper/refused', `ask the keeper: ${textOf(parsed.data.error)}`);
+    return answer;
+  };
   return {
     async retire(probe, uuid) {
-      if (socket === undefined)
-        throw new MusterError('keeper/unreachable', 'ask the keeper: none was named', { remedy: 'give --socket PATH' });
-      const answer = reply.safeParse(await ask(socket, { id: 1, op: 'retire', probe, uuid }));
-      if (!answer.success) throw new MusterError('keeper/refused', 'ask the keeper: answer not understood');
-      if (!answer.data.ok) throw new MusterError('keeper/refused', `ask the keeper: ${textOf(answer.data.error)}`);
+      await checked({ op: 'retire', probe, uuid });
+    },
+    async measure(seconds) {
+      const found = measured.safeParse(await checked({ op: 'statistics', seconds }, seconds * 1000));
+      if (!found.success) throw notUnderstood();
+      const { elapsedNs, programs } = found.data;
+      return programs.map(({ uuid, program, runs, runTimeNs }) => ({
+        uuid,
+        program,
+        periodNs: elapsedNs,
+        periodRuns: runs,
+        periodRunTimeNs: runTimeNs,
+      }));
     },
   };
 }
 
+const notUnderstood = (): MusterError => new MusterError('keeper/refused', 'ask the keeper: answer not understood');
+
 const textOf = (error: unknown): string => (typeof error === 'string' ? error : (JSON.stringify(error) ?? 'refused'));
 
-function ask(path: string, request: object): Promise<unknown> {
+function ask(path: string, request: object, boundMs: number): Promise<unknown> {
   return new Promise((resolve, reject) => {
     const connection = createConnection(path);
     let text = '';
@@ -36,7 +66,7 @@ function ask(path: string, request: object): Promise<unknown> {
       reject(new MusterError('keeper/unreachable', `ask the keeper at ${path}`, { cause }));
     };
     connection.setEncoding('utf8');
-    connection.setTimeout(answerMs, () => fail(`no answer within ${answerMs} ms`));
+    connection.setTimeout(boundMs, () => fail(`no answer within ${boundMs} ms`));
     connection.on('error', fail);
     connection.on('close', () => fail('closed without an answer'));
     connection.on('connect', () => connection.write(`${JSON.stringify(request)}\n`));

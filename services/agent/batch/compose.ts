@@ -16,15 +16,23 @@ export interface Envelope {
   readonly readBoottimeNs: bigint;
   readonly readWallNs: bigint;
   readonly intervalNs: bigint;
-  readonly programs: readonly ProgramAccount[];
+  readonly programs: readonly (ProgramAccount & { readonly period?: MeasuredRuns | undefined })[];
   /** Present in keyframes. */
   readonly keyframe:
     | {
         readonly hostLabels: Readonly<Record<string, string>>;
         readonly kernelRelease: string;
         readonly schemaJson: string;
+        readonly kernelBytes: bigint | undefined;
       }
     | undefined;
+}
+
+/** What the kernel timed of one program in one period. */
+export interface MeasuredRuns {
+  readonly periodNs: bigint;
+  readonly periodRuns: bigint;
+  readonly periodRunTimeNs: bigint;
 }
 
 /** Upper bound of an envelope's bytes, column blocks excluded. */
@@ -38,7 +46,7 @@ export function envelopeBytes(envelope: Envelope, updates: readonly TableUpdate[
     for (const [name, value] of Object.entries(k.hostLabels)) units += name.length + value.length + 8;
   }
   // Fixed fields of the envelope, of a table (ledger of five numbers, block header), of a program.
-  return 256 + units * 3 + updates.length * 128 + envelope.programs.length * 48;
+  return 256 + units * 3 + updates.length * 128 + envelope.programs.length * 96;
 }
 
 /** Encodes parts one by one as messages of one version, into arrays that are kept between calls. */
@@ -82,10 +90,12 @@ export function createComposer(
         skipped: p.skipped,
         runs: p.runs,
         runTimeNs: p.runTimeNs,
+        ...p.period,
       })),
       schemaJson: envelope.keyframe?.schemaJson ?? '',
       checksum: 0,
       synthetic: false,
+      kernelBytes: envelope.keyframe?.kernelBytes,
     };
     return encodeBatch(batch);
   };

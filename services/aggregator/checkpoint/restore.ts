@@ -179,6 +179,7 @@ function restoreLineage(host: HostState, r: LineageRecord): LineageState {
       return l ? foldedLedger(l) : { held: 0n, overflow: 0n, failed: four(), lost: 0n, quarantined: 0n };
     }),
     programs: r.programs,
+    kernelBytes: r.kernelBytes,
     // One checkpoint late: what this one holds is announced after the next.
     committing: r.foldedThrough,
     committed: r.foldedThrough,

@@ -172,6 +172,7 @@ function lineageRecord(l: LineageState): LineageRecord {
     state: l.status,
     ledgers,
     programs: l.programs,
+    kernelBytes: l.kernelBytes,
     readWallNs: l.readWallNs,
     tableKeys: l.tables.map((t) => t.key),
     mergedWallMs: BigInt(l.mergedWallMs),

@@ -82,6 +82,7 @@ export function beginLineage(
     open: [],
     folded: tables.map(emptyFolded),
     programs: [],
+    kernelBytes: undefined,
     committing: 0n,
     committed: 0n,
     announced: 0n,

@@ -84,6 +84,7 @@ export function merge(
     lineage.readWallNs = detachedWallNs > 0n && detachedWallNs < batch.readWallNs ? detachedWallNs : batch.readWallNs;
     if (lineage.status === 'live') host.readWallNs = batch.readWallNs;
   }
+  if (batch.kernelBytes !== undefined) lineage.kernelBytes = batch.kernelBytes;
   lineage.mergedWallMs = nowMs;
   askAgain(host, nowMs, effects);
   return lineage;
@@ -205,6 +206,8 @@ function checkSealed(
 function skippedRise(lineage: LineageState, batch: Batch): bigint {
   if (batch.programs.length === 0) return 0n;
   let rise = 0n;
+  // A measured period takes the place of the one before it: the newest read has the newest.
+  const newest = batch.readBoottimeNs >= lineage.readBoottimeNs;
   for (const p of batch.programs) {
     const known = lineage.programs.find((k) => k.program === p.program);
     if (!known) {
@@ -217,6 +220,11 @@ function skippedRise(lineage: LineageState, batch: Batch): bigint {
     if (p.skipped !== undefined && p.skipped >= (known.skipped ?? 0n)) known.skipped = p.skipped;
     if (p.runs > known.runs) known.runs = p.runs;
     if (p.runTimeNs > known.runTimeNs) known.runTimeNs = p.runTimeNs;
+    if (newest && p.periodNs !== undefined) {
+      known.periodNs = p.periodNs;
+      known.periodRuns = p.periodRuns;
+      known.periodRunTimeNs = p.periodRunTimeNs;
+    }
   }
   return rise;
 }

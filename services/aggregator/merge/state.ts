@@ -73,6 +73,7 @@ export interface LineageState {
   /** By table, in the schema's order. */
   folded: FoldedLedger[];
   programs: ProgramRecord[];
+  kernelBytes: bigint | undefined;
   /** foldedThrough of the commit under way and of the newest committed one, and what the host was told. */
   committing: bigint;
   committed: bigint;

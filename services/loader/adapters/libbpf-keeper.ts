@@ -74,7 +74,7 @@ export class Keeper {
       case 'retire':
         return this.retire(request.probe, request.uuid);
       case 'statistics':
-        return { seconds: request.seconds, programs: await this.statistics(request.seconds) };
+        return { seconds: request.seconds, ...(await this.statistics(request.seconds)) };
       case 'symbols':
         return {
           symbols:
@@ -171,19 +171,23 @@ export class Keeper {
     return { removed: true };
   }
 
-  /** Runs and ns of each program during a period in which the kernel times them; decimal strings. */
-  private async statistics(seconds: number): Promise<object[]> {
+  /** Runs and ns of each program during a period in which the kernel times them, and its real length; decimal strings. */
+  private async statistics(seconds: number): Promise<{ elapsedNs: string; programs: object[] }> {
     const period = enableStatistics();
     try {
       const before = this.runs();
+      const startNs = process.hrtime.bigint();
       await sleep(seconds * 1000);
-      return this.runs().flatMap(({ probe, uuid, program, runs, runTimeNs }) => {
+      const after = this.runs();
+      const elapsedNs = String(process.hrtime.bigint() - startNs);
+      const programs = after.flatMap(({ probe, uuid, program, runs, runTimeNs }) => {
         const first = before.find((b) => b.uuid === uuid && b.program === program);
         if (!first) return [];
         return [
           { probe, uuid, program, runs: String(runs - first.runs), runTimeNs: String(runTimeNs - first.runTimeNs) },
         ];
       });
+      return { elapsedNs, programs };
     } finally {
       closeSync(period);
     }

@@ -5,7 +5,7 @@
 import type { Fleet, FleetHost, HostTable } from '../checkpoint/fleet.ts';
 import { heavyPart } from '../../shared/algebra/heavy.ts';
 import { timestampText } from '../../shared/contract/proto-json.ts';
-import type { Coverage, Timestamp, UnknownWindow } from '../../shared/contract/query.ts';
+import type { Coverage, Duration, Timestamp, UnknownWindow } from '../../shared/contract/query.ts';
 import { accountOf, addAccount, balanceOf, emptyAccount, ledgerOf, type Account } from './ledger.ts';
 import { unitOf, type Metric } from './metric.ts';
 import { iso, type TimeRange } from './range.ts';
@@ -16,6 +16,10 @@ export const coverageLimits = { hostsNamed: 20, unknownListed: 20, notesOfLedger
 export const timestamp = (ms: number): Timestamp => ({
   seconds: String(Math.floor(ms / 1000)),
   nanos: (((ms % 1000) + 1000) % 1000) * 1_000_000,
+});
+export const duration = (ms: number): Duration => ({
+  seconds: String(Math.trunc(ms / 1000)),
+  nanos: Math.trunc((ms % 1000) * 1e6),
 });
 export const nsToMs = (ns: bigint): number => Number(ns / 1_000_000n);
 

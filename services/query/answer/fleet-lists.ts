@@ -10,7 +10,16 @@ import type {
 import { readCell } from '../../shared/algebra/heavy.ts';
 import { callerLabels } from '../../shared/contract/lineage.ts';
 import { nearest } from '../../shared/runtime/settings.ts';
-import { coverageLimits, isStale, noHost, nsToMs, refusedNotes, timestamp, unknownWindows } from './coverage.ts';
+import {
+  coverageLimits,
+  duration,
+  isStale,
+  noHost,
+  nsToMs,
+  refusedNotes,
+  timestamp,
+  unknownWindows,
+} from './coverage.ts';
 import { nothingYet } from './grouping.ts';
 import { findMetric, hostLabel, metricsOf } from './metric.ts';
 import { fitPage, textBytes, type Prepared } from './page.ts';
@@ -131,7 +140,6 @@ export function findHost(fleet: Fleet, name: string): FleetHost {
 const hex = (bytes: Uint8Array): string => Array.from(bytes, (b) => b.toString(16).padStart(2, '0')).join('');
 const uuidText = (bytes: Uint8Array): string =>
   hex(bytes).replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
-const duration = (ms: number) => ({ seconds: String(Math.trunc(ms / 1000)), nanos: Math.trunc((ms % 1000) * 1e6) });
 
 export function hostMessage(host: FleetHost, nowMs: number): Host {
   const { record } = host;

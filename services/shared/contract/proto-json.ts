@@ -2,7 +2,7 @@
  * Replies as proto3 JSON, as grpcurl prints them: Timestamp and Duration as text, int64 as strings, default values left
  * out. Works on the shapes of contract/query.ts, where a Duration stands in fields of known names alone.
  */
-const durationFields = new Set(['lag', 'interval', 'step', 'retryDelay']);
+const durationFields = new Set(['lag', 'interval', 'step', 'retryDelay', 'period']);
 
 interface Time {
   seconds: string | number;
@@ -43,7 +43,9 @@ export function protoJson(message: unknown, field = ''): unknown {
   const isMap = field === 'labels' && Object.values(message).every((v) => typeof v === 'string');
   const found: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(message)) {
-    if (isMap || !isDefault(value)) found[name] = protoJson(value, name);
+    // An optional field that is there stands, whatever its value; its oneof is no field.
+    if (!isMap && name.startsWith('_')) continue;
+    if (isMap || `_${name}` in message || !isDefault(value)) found[name] = protoJson(value, name);
   }
   return found;
 }

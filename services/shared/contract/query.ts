@@ -5,6 +5,8 @@
 import type {
   ContainsRequest,
   ContainsResponse,
+  GetCostRequest,
+  GetCostResponse,
   GetHostRequest,
   GetHostResponse,
   GetLedgerRequest,
@@ -43,6 +45,7 @@ export interface Methods {
   ListHosts: { request: ListHostsRequest; response: ListHostsResponse };
   GetHost: { request: GetHostRequest; response: GetHostResponse };
   GetLedger: { request: GetLedgerRequest; response: GetLedgerResponse };
+  GetCost: { request: GetCostRequest; response: GetCostResponse };
 }
 
 /** Methods that answer with a stream. */
@@ -67,6 +70,7 @@ export const serviceOf = {
   ListHosts: 'muster.v1.FleetService',
   GetHost: 'muster.v1.FleetService',
   GetLedger: 'muster.v1.FleetService',
+  GetCost: 'muster.v1.FleetService',
 } as const satisfies Record<MethodName, string>;
 
 export const streamServiceOf = { Watch: 'muster.v1.QueryService' } as const satisfies Record<StreamName, string>;
