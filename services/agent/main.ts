@@ -11,7 +11,7 @@ import { createLog } from '../shared/adapters/pino-log.ts';
 import { failRole, onceTold } from '../shared/adapters/role-process.ts';
 import { durableSubject, encodeHost, refusedSubject, resyncSubject } from '../shared/contract/subjects.ts';
 import { exitUnconfirmed } from '../shared/runtime/exit-codes.ts';
-import { describeSettings, resolveSettings } from '../shared/runtime/settings.ts';
+import { resolveSettings, roleHelp } from '../shared/runtime/settings.ts';
 import { createAgent, step } from './agent.ts';
 import { defaultLimits } from './config.ts';
 import type { Instant } from './effects.ts';
@@ -32,9 +32,7 @@ async function main(): Promise<void> {
   const settings = agentSettings(hostname());
   const { values } = resolveSettings(settings, { argv: process.argv.slice(2), env: process.env });
   if (values.help) {
-    process.stdout.write(
-      `usage: agent [flags]\n\nReads pinned tables and publishes what they count.\n\n${describeSettings(settings)}\n`,
-    );
+    process.stdout.write(roleHelp('agent', 'reads pinned tables and publishes what they count', settings));
     return;
   }
   const log = createLog(values.logLevel, { role: 'agent', host: values.host });

@@ -8,7 +8,7 @@ import { createRedisCheckpointStore } from '../shared/adapters/redis-checkpoint-
 import { failRole, onceTold } from '../shared/adapters/role-process.ts';
 import { partitionCount } from '../shared/contract/subjects.ts';
 import { MusterError } from '../shared/runtime/errors.ts';
-import { describeSettings, resolveSettings } from '../shared/runtime/settings.ts';
+import { resolveSettings, roleHelp } from '../shared/runtime/settings.ts';
 import { CommitGate } from './adapters/commit-gate.ts';
 import { Outage } from './adapters/outage.ts';
 import { type Core, PartitionDriver } from './adapters/partition-driver.ts';
@@ -27,7 +27,7 @@ async function main(): Promise<void> {
   const { values } = resolveSettings(aggregatorSettings, { argv: process.argv.slice(2), env: process.env });
   if (values.help) {
     process.stdout.write(
-      `usage: aggregator [flags]\n\nMerges batches from the bus into checkpoints in the store.\n\n${describeSettings(aggregatorSettings)}\n`,
+      roleHelp('aggregator', 'merges batches from the bus into checkpoints in the store', aggregatorSettings),
     );
     return;
   }

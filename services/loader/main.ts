@@ -13,7 +13,7 @@ import { failRole, onceTold } from '../shared/adapters/role-process.ts';
 import { MusterError } from '../shared/runtime/errors.ts';
 import type { Log } from '../shared/runtime/log.ts';
 import type { Settings, ValuesOf } from '../shared/runtime/settings.ts';
-import { describeSettings, resolveSettings } from '../shared/runtime/settings.ts';
+import { resolveSettings, roleHelp } from '../shared/runtime/settings.ts';
 import { readProbe, requireKernelTypes, requirePrivilege, resolveScope } from './adapters/host.ts';
 import { Keeper } from './adapters/libbpf-keeper.ts';
 import type { FailedProbe } from './adapters/libbpf-keeper.ts';
@@ -82,16 +82,15 @@ const settings = {
   help: { schema: flag, help: 'show this text', fallback: 'false' },
 } satisfies Settings;
 
-const usage = `Loads probes into the kernel, pins them, and exits; or stays as the keeper of the pins.
-
-usage: muster loader [flags]
-
-${describeSettings(settings)}
-
-examples:
-  muster loader --probes syscalls
-  muster loader --probes ./my_probe.bpf.o --rows my_table=65536 --keep --socket /run/muster/keeper.sock
-`;
+const usage = roleHelp(
+  'loader',
+  'loads probes into the kernel, pins them, and exits; or stays as the keeper of the pins',
+  settings,
+  [
+    'muster loader --probes syscalls',
+    'muster loader --probes ./my_probe.bpf.o --rows my_table=65536 --keep --socket /run/muster/keeper.sock',
+  ],
+);
 
 async function main(argv: readonly string[]): Promise<number> {
   const { values } = resolveSettings(settings, { argv, env: process.env });

@@ -5,7 +5,7 @@ import { createLog } from '../shared/adapters/pino-log.ts';
 import { createRedisCheckpointReader } from '../shared/adapters/redis-checkpoint-reader.ts';
 import { failRole, onceTold } from '../shared/adapters/role-process.ts';
 import { MusterError } from '../shared/runtime/errors.ts';
-import { describeSettings, resolveSettings } from '../shared/runtime/settings.ts';
+import { resolveSettings, roleHelp } from '../shared/runtime/settings.ts';
 import { certificatesAlone, parseAccess, refuse } from './access.ts';
 import { createAnswer, createWatchSource } from './adapters/answer-loop.ts';
 import { createSecurity } from './adapters/grpc-security.ts';
@@ -26,9 +26,7 @@ const graceMs = 2000;
 async function main(): Promise<void> {
   const { values } = resolveSettings(querySettings, { argv: process.argv.slice(2), env: process.env });
   if (values.help) {
-    process.stdout.write(
-      `usage: query [flags]\n\nAnswers questions over gRPC from the checkpoints in Redis.\n\n${describeSettings(querySettings)}\n`,
-    );
+    process.stdout.write(roleHelp('query', 'answers questions over gRPC from the checkpoints in Redis', querySettings));
     return;
   }
   const open = values.listen.find((address) => !isLocal(address));

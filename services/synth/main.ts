@@ -5,7 +5,7 @@ import { createNatsAgentBus } from '../shared/adapters/nats-agent-bus.ts';
 import { createLog } from '../shared/adapters/pino-log.ts';
 import { failRole, onceTold } from '../shared/adapters/role-process.ts';
 import { exitUnconfirmed } from '../shared/runtime/exit-codes.ts';
-import { describeSettings, resolveSettings } from '../shared/runtime/settings.ts';
+import { resolveSettings, roleHelp } from '../shared/runtime/settings.ts';
 import { driveSynth } from './adapters/drive.ts';
 import { synthSettings } from './config.ts';
 import { createFleet, isUnsent, nameOf, step } from './synth.ts';
@@ -17,7 +17,11 @@ async function main(): Promise<void> {
   const { values } = resolveSettings(synthSettings, { argv: process.argv.slice(2), env: process.env });
   if (values.help) {
     process.stdout.write(
-      `usage: synth [flags]\n\nPublishes what a fleet of agents would, marked as synthetic. What it counted in all is printed as a JSON line at the\nend, and on SIGUSR1.\n\n${describeSettings(synthSettings)}\n`,
+      roleHelp(
+        'synth',
+        'publishes what a fleet of agents would, marked as synthetic; what it counted in all is printed as a JSON line at the end, and on SIGUSR1',
+        synthSettings,
+      ),
     );
     return;
   }

@@ -91,14 +91,19 @@ export function resolveSettings<S extends Settings>(
   return { values: values as ValuesOf<S>, origins: origins as Record<keyof S, Origin>, operands };
 }
 
-/** The flags section of a --help text. */
-export function describeSettings(settings: Settings): string {
-  const rows = Object.entries(settings).map(([name, s]) => [
-    `  ${flagOf(name)}${s.value ? ` ${s.value}` : ''}`,
-    s.help + (s.fallback !== undefined && s.value ? ` (default ${s.fallback})` : ''),
-  ]);
+/** The --help text of a role, as the other verbs have it; `examples` where the command line does not add its own. */
+export function roleHelp(verb: string, what: string, settings: Settings, examples: readonly string[] = []): string {
+  const rows = Object.entries(settings).map(([name, s]) => {
+    const fallback = s.fallback !== undefined && s.value ? `default: ${JSON.stringify(s.fallback)}, ` : '';
+    return [
+      `  ${flagOf(name)}${s.value ? ` <${s.value.toLowerCase()}>` : ''}`,
+      name === 'help' ? s.help : `${s.help} (${fallback}env: ${variableOf(name)})`,
+    ];
+  });
   const width = Math.max(...rows.map(([flag]) => flag!.length)) + 2;
-  return rows.map(([flag, help]) => flag!.padEnd(width) + help).join('\n');
+  const options = rows.map(([flag, help]) => flag!.padEnd(width) + help).join('\n');
+  const shown = examples.length > 0 ? `\nexamples:\n${examples.map((e) => `  ${e}\n`).join('')}` : '';
+  return `Usage: muster ${verb} [options]\n\n${what}\n\nOptions:\n${options}\n${shown}`;
 }
 
 const invalid = (what: string, suggestion?: string): MusterError =>
