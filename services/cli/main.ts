@@ -202,7 +202,9 @@ const runService = async (service: string, argv: readonly string[]): Promise<num
 };
 
 async function main(argv: readonly string[]): Promise<number> {
-  const [name, ...rest] = argv;
+  // A verb may be two words: `hosts forget`.
+  const two = argv.slice(0, 2).join(' ');
+  const [name, ...rest] = verbList.some((v) => v.name === two) ? [two, ...argv.slice(2)] : argv;
   if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
     (name === undefined ? note : out)(helpText());
     return name === undefined ? 2 : 0;

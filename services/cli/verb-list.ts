@@ -14,7 +14,7 @@ export interface VerbEntry {
   readonly verb: VerbKind;
 }
 
-const fleet = async (name: 'hosts' | 'metrics' | 'ledger'): Promise<DataVerb> =>
+const fleet = async (name: 'hosts' | 'forgetHost' | 'metrics' | 'ledger'): Promise<DataVerb> =>
   (await import('./verbs/fleet.ts'))[name];
 
 const role = (service: string, ...flags: string[]): VerbKind => ({
@@ -55,6 +55,11 @@ export const verbList: readonly VerbEntry[] = [
     verb: { kind: 'data', load: async () => (await import('./verbs/contains.ts')).contains },
   },
   { name: 'hosts', summary: 'hosts, their state and probes', verb: { kind: 'data', load: () => fleet('hosts') } },
+  {
+    name: 'hosts forget',
+    summary: 'take a host that is gone off the lists; its counts stay',
+    verb: { kind: 'data', load: () => fleet('forgetHost') },
+  },
   { name: 'metrics', summary: 'what can be asked for', verb: { kind: 'data', load: () => fleet('metrics') } },
   { name: 'ledger', summary: 'accuracy by host and table', verb: { kind: 'data', load: () => fleet('ledger') } },
   {

@@ -11,6 +11,7 @@ import { Rejected } from './answer/rejection.ts';
 import { parseBlobName, type BlobName } from '../shared/contract/checkpoint.ts';
 import { decodeHead } from '../shared/contract/checkpoint-codec.ts';
 import { partitionCount } from '../shared/contract/subjects.ts';
+import type { HostMarks } from '../shared/runtime/ports/host-marks.ts';
 import { MusterError } from '../shared/runtime/errors.ts';
 import type { CheckpointReader, CheckpointView, StoredHead } from '../shared/runtime/ports/checkpoint-store.ts';
 
@@ -23,6 +24,8 @@ export interface FleetReaderLimits {
   readonly scanBytes: number;
   /** Distinct label texts kept before all decoded blobs are dropped. */
   readonly dictionaryTexts: number;
+  /** A host that was not merged for longer is gone. */
+  readonly goneAfterMs: number;
 }
 
 export const fleetReaderLimits: FleetReaderLimits = {
@@ -30,10 +33,12 @@ export const fleetReaderLimits: FleetReaderLimits = {
   cacheWeight: 512 * 2 ** 20,
   scanBytes: 512 * 2 ** 20,
   dictionaryTexts: 4_000_000,
+  goneAfterMs: 30 * 86_400_000,
 };
 
 /** A partition that moves on this often while it is read is given up: the store is overloaded. */
 const attemptsMax = 50;
+const marksAgeMs = 1000;
 /** Blobs asked for in one round trip. */
 const blobsPerCall = 256;
 
@@ -57,6 +62,8 @@ export class FleetReader {
   #dictionary = new Dictionary();
   #heads: Promise<Map<number, StoredHead>> | undefined;
   #headsAtMs = -Infinity;
+  #marks: ReadonlyMap<string, number> = new Map();
+  #marksAtMs = -Infinity;
   /** How often heads were asked for. */
   #readings = 0;
 
@@ -64,6 +71,7 @@ export class FleetReader {
     readonly port: CheckpointReader,
     readonly now: () => number,
     readonly limits: FleetReaderLimits = fleetReaderLimits,
+    readonly marks?: HostMarks,
   ) {
     this.#cache = new BlobCache(limits.cacheWeight);
   }
@@ -84,10 +92,30 @@ export class FleetReader {
     const loaded = await Promise.all(
       [...heads].map(([partition, head]) => this.#partition(partition, head, since, wanted, dictionary)),
     );
+    const forgotten = await this.#forgotten();
+    const nowMs = this.now();
     return joinPartitions(
       loaded.filter((p) => p !== undefined),
       dictionary,
+      (host, mergedMs) => mergedMs <= (forgotten.get(host) ?? -1) || nowMs - mergedMs > this.limits.goneAfterMs,
     );
+  }
+
+  /** Takes a host off the lists until it is merged again. */
+  async forget(host: string, mergedMs: number): Promise<void> {
+    if (!this.marks) throw new MusterError('store/refused', 'forget a host: this service keeps no marks');
+    await this.marks.forget(host, mergedMs);
+    this.#marksAtMs = -Infinity;
+  }
+
+  /** At most a second old. Where marks cannot be read, those known last stand: they are no counts. */
+  async #forgotten(): Promise<ReadonlyMap<string, number>> {
+    const now = this.now();
+    if (this.marks && Math.abs(now - this.#marksAtMs) > marksAgeMs) {
+      this.#marksAtMs = now;
+      this.#marks = await this.marks.forgotten().catch(() => this.#marks);
+    }
+    return this.#marks;
   }
 
   /** Heads of all partitions, at most `headsAgeMs` old; requests at the same time share one round trip. */

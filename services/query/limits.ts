@@ -13,6 +13,8 @@ export interface Limits {
   readonly connectionAgeMs: number;
   /** Stored bytes that one answer may need. */
   readonly scanBytes: number;
+  /** A host that was silent for longer is off the lists. */
+  readonly goneAfterMs: number;
 }
 
 export const limits: Limits = {
@@ -24,4 +26,5 @@ export const limits: Limits = {
   deadlineMs: 30_000,
   connectionAgeMs: 3_600_000,
   scanBytes: 512 * 2 ** 20,
+  goneAfterMs: 30 * 86_400_000,
 };

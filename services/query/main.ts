@@ -3,6 +3,7 @@ import process from 'node:process';
 import { redisAccess } from '../shared/adapters/credential-files.ts';
 import { createLog } from '../shared/adapters/pino-log.ts';
 import { createRedisCheckpointReader } from '../shared/adapters/redis-checkpoint-reader.ts';
+import { createRedisHostMarks } from '../shared/adapters/redis-host-marks.ts';
 import { failRole, onceTold } from '../shared/adapters/role-process.ts';
 import { MusterError } from '../shared/runtime/errors.ts';
 import { resolveSettings, roleHelp } from '../shared/runtime/settings.ts';
@@ -41,12 +42,18 @@ async function main(): Promise<void> {
   }
   const log = createLog(values.logLevel, { role: 'query' });
   const port = createRedisCheckpointReader({ ...redisAccess(values), name: 'muster-query', log });
+  const marks = createRedisHostMarks({ ...redisAccess(values), name: 'muster-query', log });
   const now = (): number => Date.now();
   const security = createSecurity(values, { certificatesAlone, parseAccess, refuse }, log);
   if (open !== undefined && values.access === undefined && values.tlsClientCa === undefined)
     log.warn({ listen: open }, 'no credentials are configured: whoever reaches the address may ask');
   const limits = limitsOf(values);
-  const reader = new FleetReader(port, now, { ...fleetReaderLimits, scanBytes: limits.scanBytes });
+  const reader = new FleetReader(
+    port,
+    now,
+    { ...fleetReaderLimits, scanBytes: limits.scanBytes, goneAfterMs: limits.goneAfterMs },
+    marks,
+  );
   const core = new Query();
   const server = await serveGrpc({
     listen: values.listen,
@@ -76,7 +83,7 @@ async function main(): Promise<void> {
     clearInterval(timer);
     server.setServing(false);
     await server.close(graceMs);
-    await port.close();
+    await Promise.all([port.close(), marks.close()]);
     process.exit(0);
   });
   await probe();

@@ -6,6 +6,7 @@
 import { prepareCosts } from './answer/costs.ts';
 import {
   findHost,
+  forgettable,
   hostMessage,
   listPage,
   prepareHosts,
@@ -48,7 +49,7 @@ function inTime(name: BlobName, time: TimeRange): boolean {
   return name.kind === 'window' && name.startMs >= time.fromMs && name.startMs < time.toMs;
 }
 
-const paging: Readonly<Record<Exclude<MethodName, 'GetHost'>, PageLimits>> = {
+const paging: Readonly<Record<Exclude<MethodName, 'GetHost' | 'ForgetHost'>, PageLimits>> = {
   Query: queryPage,
   QueryRange: rangePage,
   QueryHistogram: histogramPage,
@@ -72,6 +73,7 @@ export class Query {
       case 'ListMetrics':
       case 'ListHosts':
       case 'GetHost':
+      case 'ForgetHost':
       case 'GetCost':
         return hostsOnly;
       case 'GetLedger': {
@@ -110,7 +112,7 @@ export class Query {
 
   /** The answer to a next page that is still kept; undefined when the fleet must be read. */
   kept<M extends MethodName>(method: M, request: RequestOf<M>): ResponseOf<M> | undefined {
-    if (method === 'GetHost') return undefined;
+    if (method === 'GetHost' || method === 'ForgetHost') return undefined;
     const asked = request as RequestOf<'Query'>;
     const hash = requestHash(method, request);
     const position = decodeToken(asked.pageToken, hash);
@@ -126,6 +128,8 @@ export class Query {
     nowMs: number,
     lone = false,
   ): Generator<void, ResponseOf<M>> {
+    if (method === 'ForgetHost')
+      return { host: forgettable(fleet, (request as RequestOf<'ForgetHost'>).host, nowMs) } as ResponseOf<M>;
     if (method === 'GetHost')
       return { host: hostMessage(findHost(fleet, (request as RequestOf<'GetHost'>).host), nowMs) } as ResponseOf<M>;
     const asked = request as RequestOf<'Query'>;
@@ -161,7 +165,7 @@ function* prepare<M extends MethodName>(
   nowMs: number,
 ): Generator<void, Prepared<M>> {
   const made = yield* (function* (): Generator<void, unknown> {
-    switch (method as Exclude<MethodName, 'GetHost'>) {
+    switch (method as Exclude<MethodName, 'GetHost' | 'ForgetHost'>) {
       case 'Query':
         return yield* prepareQuery(request as RequestOf<'Query'>, fleet, nowMs);
       case 'QueryRange':

@@ -67,6 +67,12 @@ export const querySettings = {
     value: 'SIZE',
     fallback: `${limits.scanBytes / 2 ** 20}MiB`,
   }),
+  goneAfter: setting({
+    schema: z.string().regex(/^\d{1,4}[hd]$/, 'expected a time such as 12h or 30d'),
+    help: 'a host that was silent for longer leaves the lists; its counts stay in the totals',
+    value: 'TIME',
+    fallback: `${limits.goneAfterMs / 86_400_000}d`,
+  }),
   logLevel: setting({
     schema: z.enum(['debug', 'info', 'warn', 'error', 'silent']),
     help: 'least level logged',
@@ -85,6 +91,7 @@ export const limitsOf = (values: ValuesOf<typeof querySettings>): Limits => ({
   deadlineMs: parseInt(values.maxDeadline, 10) * 1000,
   connectionAgeMs: parseInt(values.maxConnectionAge, 10) * 60_000,
   scanBytes: parseInt(values.maxScan, 10) * 2 ** 20,
+  goneAfterMs: parseInt(values.goneAfter, 10) * (values.goneAfter.endsWith('d') ? 86_400_000 : 3_600_000),
 });
 
 /** True when only this machine can reach the address. */

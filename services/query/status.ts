@@ -82,6 +82,13 @@ export function rejectionStatus(r: Rejection): RpcStatus {
         `no host has a probe ${quote(r.probe)}; ${meant(r.suggestion, 'see FleetService/ListHosts')}`,
         withSuggestion({ probe: r.probe }, r.suggestion),
       );
+    case 'still-reporting':
+      return status(
+        'FAILED_PRECONDITION',
+        'STILL_REPORTING',
+        `host ${quote(r.host)} still reports and would be listed again at once; stop its agent first`,
+        { host: r.host },
+      );
     case 'no-host-given':
       return status(
         'INVALID_ARGUMENT',

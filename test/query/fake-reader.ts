@@ -8,9 +8,11 @@ import type {
   CheckpointView,
   StoredHead,
 } from '../../services/shared/runtime/ports/checkpoint-store.ts';
+import type { HostMarks } from '../../services/shared/runtime/ports/host-marks.ts';
 import { blobsOf, nowMs, type HostFill } from './checkpoints.ts';
 
-export class FakeReader implements CheckpointReader {
+export class FakeReader implements CheckpointReader, HostMarks {
+  readonly marks = new Map<string, number>();
   readonly partitions = new Map<number, { version: bigint; blobs: Map<string, Uint8Array> }>();
   committedMs = nowMs - 200;
   away = false;
@@ -82,6 +84,14 @@ export class FakeReader implements CheckpointReader {
     if (found.version !== version) return 'moved';
     this.fetched.push(...names);
     return names.map((n) => (this.damaged.has(n) ? undefined : found.blobs.get(n)));
+  }
+
+  async forgotten(): Promise<ReadonlyMap<string, number>> {
+    return new Map(this.marks);
+  }
+
+  async forget(host: string, mergedMs: number): Promise<void> {
+    this.marks.set(host, mergedMs);
   }
 
   async close(): Promise<void> {}

@@ -39,12 +39,18 @@ export async function serve(
   const failures: unknown[] = [];
   const limited = { ...limits, ...changed };
   // Heads are never old: a test's next commit is seen at once.
-  const reader = new FleetReader(port, now, {
-    headsAgeMs: -1,
-    cacheWeight: 2 ** 26,
-    scanBytes: 2 ** 26,
-    dictionaryTexts: 1e6,
-  });
+  const reader = new FleetReader(
+    port,
+    now,
+    {
+      headsAgeMs: -1,
+      cacheWeight: 2 ** 26,
+      scanBytes: 2 ** 26,
+      dictionaryTexts: 1e6,
+      goneAfterMs: limited.goneAfterMs,
+    },
+    port,
+  );
   const core = new Query();
   const watch = new WatchDriver(
     new Watches(limited.watchRows),

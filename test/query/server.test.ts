@@ -164,3 +164,40 @@ test('a Unix socket, also one left behind by a crash', async () => {
   await second.close();
   rmSync(folder, { recursive: true });
 });
+
+test('a host that is gone is forgotten: off the lists, its counts stay; it comes back by itself', async () => {
+  const own = await serve(undefined, { limits: { goneAfterMs: 86_400_000 } });
+  const fill = (host: string, mergedMs: number) => ({
+    host,
+    mergedMs,
+    tables: [{ schema: syscalls, rows: counted(5n) }],
+  });
+  own.port.commit([fill('here', nowMs - 200), fill('left', nowMs - 60_000), fill('ages-ago', nowMs - 2 * 86_400_000)]);
+  const listed = async (more = {}) => (await own.client.call('ListHosts', more)).hosts.map((h) => [h.host, h.state]);
+  assert.deepEqual(await listed(), [
+    ['here', 'reporting'],
+    ['left', 'stale'],
+  ]);
+  const refusedFor = async (host: string) => (await refused(own.client.call('ForgetHost', { host }))).status;
+  assert.deepEqual(
+    [(await refusedFor('here')).code, (await refusedFor('here')).reason],
+    ['FAILED_PRECONDITION', 'STILL_REPORTING'],
+  );
+  assert.equal((await refusedFor('lift')).metadata['suggestion'], 'left');
+  assert.equal((await own.client.call('ForgetHost', { host: 'left' })).host!.state, 'gone');
+  assert.deepEqual(await listed(), [['here', 'reporting']]);
+  assert.deepEqual(await listed({ includeGone: true }), [
+    ['ages-ago', 'gone'],
+    ['here', 'reporting'],
+    ['left', 'gone'],
+  ]);
+  const all = await own.client.call('Query', { range: 'all' });
+  assert.deepEqual([all.total, all.coverage!.hostsMatched, all.coverage!.complete], ['15', 1, true]);
+  assert.match(all.notes.join(), /2 hosts are gone/);
+  own.port.commit([fill('left', nowMs - 100)]);
+  assert.deepEqual(await listed(), [
+    ['here', 'reporting'],
+    ['left', 'reporting'],
+  ]);
+  await own.close();
+});

@@ -15,9 +15,14 @@ export const hosts: DataVerb<'ListHosts'> = {
   name: 'hosts',
   method: 'ListHosts',
   operands: [],
-  options: [selectorOption, countOption],
+  options: [selectorOption, countOption, { flag: '--gone', help: 'hosts that are gone too' }],
   examples: ['muster hosts', `muster hosts --selector 'role="web"' -o json`],
-  plan: (_, options) => given({ selector: selector(options), pageSize: pageSize(options) }),
+  plan: (_, options) =>
+    given({
+      selector: selector(options),
+      pageSize: pageSize(options),
+      includeGone: options['gone'] === true ? true : undefined,
+    }),
   table: (answer) => ({
     columns: [
       { title: 'host' },
@@ -43,6 +48,20 @@ export const hosts: DataVerb<'ListHosts'> = {
       ),
       ...remarks(answer.notes),
     ],
+  }),
+};
+
+export const forgetHost: DataVerb<'ForgetHost'> = {
+  name: 'hosts forget',
+  method: 'ForgetHost',
+  operands: ['<host>'],
+  options: [],
+  examples: ['muster hosts forget web-1', 'muster hosts forget web-1 -o json'],
+  plan: ([host]) => given({ host }),
+  table: ({ host }) => ({
+    columns: [{ title: 'host' }, { title: 'state' }],
+    rows: [[host?.host ?? '', host?.state ?? '']],
+    notes: ['its counts stay in every total; it is listed again when it reports again'],
   }),
 };
 

@@ -41,10 +41,19 @@ async function perform<M extends MethodName>(
   const answer = core.answer(method, request, fleet, nowMs, lone);
   for (let sliceEnd = performance.now() + sliceMs; ;) {
     const step = answer.next();
-    if (step.done) return step.value;
+    if (step.done) {
+      if (method === 'ForgetHost') await forget(reader, step.value as ResponseOf<'ForgetHost'>);
+      return step.value;
+    }
     if (performance.now() < sliceEnd) continue;
     await new Promise((resolve) => setImmediate(resolve));
     signal.throwIfAborted();
     sliceEnd = performance.now() + sliceMs;
   }
+}
+
+/** The core found the host and said that it may go; this is the one write. */
+async function forget(reader: FleetReader, { host }: ResponseOf<'ForgetHost'>): Promise<void> {
+  const { seconds, nanos } = host!.lastSeenTime!;
+  await reader.forget(host!.host, Number(seconds) * 1000 + nanos / 1e6);
 }

@@ -19,6 +19,7 @@ export function prepareCosts(request: GetCostRequest, fleet: Fleet, nowMs: numbe
   let cpuShare: number | undefined;
   const stale = new Set<string>();
   for (const host of selectHosts(fleet, request.selector)) {
+    if (host.gone) continue;
     if (isStale(host, nowMs)) stale.add(host.name);
     for (const { record } of host.lineages) {
       if (record.state !== 'live' || (only !== '' && record.probe !== only)) continue;

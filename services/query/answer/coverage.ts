@@ -94,8 +94,10 @@ export function cover(
 ): Covered {
   const notes: string[] = [];
   const newest = hosts.map(({ host }) => newestOf(host, metric.probe));
-  const stale = hosts.filter((h, i) => isStale(h.host, nowMs, newest[i]!.mergedMs)).map((h) => h.host.name);
-  const reporting = newest.filter((_, i) => !stale.includes(hosts[i]!.host.name));
+  const silent = hosts.map(({ host }, i) => isStale(host, nowMs, newest[i]!.mergedMs));
+  const stale = hosts.filter(({ host }, i) => silent[i] && !host.gone).map((h) => h.host.name);
+  const gone = hosts.filter(({ host }) => host.gone).length;
+  const reporting = newest.filter((_, i) => !silent[i]);
   const reads = (reporting.length > 0 ? reporting : newest).map((n) => n.readMs);
   const createdMs = Math.min(Infinity, ...newest.map((n) => n.createdMs));
   const newestReadMs = Math.max(0, ...newest.map((n) => n.readMs));
@@ -133,12 +135,13 @@ export function cover(
   if (account.skipped > 0n || (time.kind === 'all' && account.lost > 0n)) exact = false;
   addNotes(notes, fleet, metric, hosts, stale, account, time, nowMs);
   if (unknown.length > 0) notes.push(unknownNote(unknown));
+  if (gone > 0) notes.push(`${gone} hosts are gone; what they counted is in the answer`);
   // What is dated within the range was counted over a read interval at least.
   const seconds = endMs > startMs ? Math.max(endMs - startMs, intervalMs) / 1000 : 0;
   return {
     coverage: {
-      hostsMatched: hosts.length,
-      hostsReporting: hosts.length - stale.length,
+      hostsMatched: hosts.length - gone,
+      hostsReporting: hosts.length - gone - stale.length,
       staleHosts: stale.slice(0, coverageLimits.hostsNamed),
       staleHostsCount: stale.length,
       watermark: reads.length > 0 ? timestamp(Math.min(...reads)) : undefined,

@@ -104,7 +104,7 @@ export function* prepareLabelValues(
 }
 
 export function prepareHosts(request: ListHostsRequest, fleet: Fleet, nowMs: number): Prepared<'ListHosts'> {
-  const hosts = selectHosts(fleet, request.selector);
+  const hosts = selectHosts(fleet, request.selector).filter((h) => request.includeGone || !h.gone);
   return {
     count: hosts.length,
     page(first, wanted, next) {
@@ -137,6 +137,13 @@ export function findHost(fleet: Fleet, name: string): FleetHost {
   );
 }
 
+/** A host that may be forgotten, as it will be: one that still reports would be back at once. */
+export function forgettable(fleet: Fleet, name: string, nowMs: number): Host {
+  const host = findHost(fleet, name);
+  if (!isStale(host, nowMs)) reject({ kind: 'still-reporting', host: host.name });
+  return { ...hostMessage(host, nowMs), state: 'gone' };
+}
+
 const hex = (bytes: Uint8Array): string => Array.from(bytes, (b) => b.toString(16).padStart(2, '0')).join('');
 const uuidText = (bytes: Uint8Array): string =>
   hex(bytes).replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
@@ -161,7 +168,7 @@ export function hostMessage(host: FleetHost, nowMs: number): Host {
   });
   return {
     host: host.name,
-    state: isStale(host, nowMs) ? 'stale' : 'reporting',
+    state: host.gone ? 'gone' : isStale(host, nowMs) ? 'stale' : 'reporting',
     kernel: record.kernelRelease,
     bootId: uuidText(record.bootId),
     lastSeenTime: timestamp(Number(record.mergedWallMs)),

@@ -11,11 +11,12 @@ import type {
   QueryHistogramResponse,
 } from '../../shared/contract/query.ts';
 import { bucketLower, bucketUpper } from '../../shared/algebra/histogram.ts';
-import { cover, emptyCoverage } from './coverage.ts';
+import { cover, duration, emptyCoverage, timestamp } from './coverage.ts';
 import type { Grouped } from './grouped.ts';
 import { ask, errorBounds, labelsOf, nothingYet, totalBound, totalUnlabelled } from './grouping.ts';
 import { findMetric, metricsOf } from './metric.ts';
 import { fitPage, textBytes, type Prepared } from './page.ts';
+import { stepsOf, type Steps } from './query-range.ts';
 import { resolveRange } from './range.ts';
 import { parseOrder, rank, saturated } from './rank.ts';
 import { reject } from './rejection.ts';
@@ -25,6 +26,8 @@ import { int64 } from './sums.ts';
 export const histogramPage = { fallback: 20, max: 100 } as const;
 const defaultQuantiles = [0.5, 0.9, 0.99, 0.999] as const;
 const quantilesMax = 32;
+/** A heat map's columns: with every bucket in use a row and the sum of all still fit one reply. */
+const stepsMax = 64;
 
 /** Count by bucket number, ascending, nothing that is zero. */
 export type Distribution = readonly (readonly [bucket: number, count: bigint])[];
@@ -62,9 +65,18 @@ export function* prepareHistogram(
       totalErrorBound: '0',
       unit: '',
       metric: '',
+      step: undefined,
     };
     return { count: 0, page: () => ({ rows: [], ...empty, coverage: emptyCoverage, notes: [nothingYet] }) };
   }
+  if (request.step && time.kind === 'all')
+    reject({
+      kind: 'bad-field',
+      field: 'range',
+      problem: '"all" has no steps in time',
+      fix: 'give a length such as "15m", or leave step out',
+    });
+  const steps = request.step && time.kind === 'windows' ? stepsOf(time, request.step, nowMs, stepsMax) : undefined;
   const q = ask(fleet, metric, request.selector, request.groupBy);
   const order = parseOrder(request.orderBy, q.groupBy, ['sum']);
   // Rows that lost their labels lost their bucket too.
@@ -76,6 +88,7 @@ export function* prepareHistogram(
     time,
     overflowGrouped: false,
     byBucket: true,
+    ...(steps ? { steps } : {}),
   });
   const { grouped } = result;
   const covered = cover(fleet, metric, result.hosts, time, nowMs);
@@ -94,6 +107,7 @@ export function* prepareHistogram(
     bounds,
     groupBy: q.groupBy,
     quantiles,
+    steps,
     total,
     seconds: covered.seconds,
     hosts: result.hosts.filter((h) => h.counted > h.overflow).length,
@@ -104,6 +118,7 @@ export function* prepareHistogram(
       coverage: { ...covered.coverage, exact },
       notes,
       metric: metric.name,
+      step: steps && duration(steps.lengthMs),
     },
   });
 }
@@ -115,52 +130,68 @@ interface Parts {
   readonly bounds: readonly bigint[];
   readonly groupBy: readonly string[];
   readonly quantiles: readonly number[];
+  readonly steps: Steps | undefined;
   readonly total: bigint;
   readonly seconds: number;
   /** Hosts that observed anything, and what all of them may lack. */
   readonly hosts: number;
   readonly missing: bigint;
-  readonly rest: Pick<QueryHistogramResponse, 'totalErrorBound' | 'unit' | 'coverage' | 'notes' | 'metric'>;
+  readonly rest: Pick<QueryHistogramResponse, 'totalErrorBound' | 'unit' | 'coverage' | 'notes' | 'metric' | 'step'>;
 }
 
 /** Cuts pages; a function of its own, so that a kept answer holds its parts and not the fleet. */
 function histogramPages(p: Parts): Prepared<'QueryHistogram'> {
-  const { grouped, ranked, groupBy, quantiles } = p;
+  const { grouped, ranked, groupBy, quantiles, steps } = p;
   const columns = sortedColumns(grouped);
   const texts = (r: number): string[] => grouped.groups.texts(ranked[r]!);
-  const rowOf = (distribution: Distribution, sum: bigint): HistogramRow => {
-    const count = distribution.reduce((n, [, c]) => n + c, 0n);
-    const bucketOf = ([b, c]: Distribution[number]): Bucket => {
-      return { lower: int64(bucketLower(b)), upper: int64(bucketUpper(b)), count: int64(c) };
-    };
+  const shown = (distribution: Distribution) => ({
+    count: int64(countOf(distribution)),
+    quantiles: quantiles.map((q) => quantileOf(q, distribution)).filter((q) => q !== undefined),
+    buckets: distribution.map(bucketMessage),
+  });
+  /** `at` gives the distribution of a step. */
+  const rowOf = (distribution: Distribution, sum: bigint, at: (step: number) => Distribution): HistogramRow => {
+    const count = countOf(distribution);
     return {
       labels: {},
-      count: int64(count),
+      ...shown(distribution),
       sum: int64(sum),
-      quantiles: quantiles.map((q) => quantileOf(q, distribution)).filter((q) => q !== undefined),
-      buckets: distribution.map(bucketOf),
+      points: Array.from({ length: steps?.count ?? 0 }, (_, s) => ({
+        time: timestamp(steps!.fromMs + s * steps!.lengthMs),
+        ...shown(at(s)),
+      })),
       hosts: 0,
       errorBound: '0',
       ratePerSecond: p.seconds > 0 ? Number(count) / p.seconds : 0,
     };
   };
-  const whole = new Map<number, bigint>();
-  for (const g of ranked)
-    for (const [b, c] of distributionOf(grouped, g, columns)) whole.set(b, (whole.get(b) ?? 0n) + c);
+  const together = (of: (group: number) => Distribution): Distribution => {
+    const whole = new Map<number, bigint>();
+    for (const g of ranked) for (const [b, c] of of(g)) whole.set(b, (whole.get(b) ?? 0n) + c);
+    return [...whole].sort(([a], [b]) => a - b);
+  };
   const overallSum = ranked.reduce((n, g) => n + grouped.sums.at(g), 0n);
-  const ascending = [...whole].sort(([a], [b]) => a - b);
-  const overall = { ...rowOf(ascending, overallSum), hosts: p.hosts, errorBound: int64(p.missing) };
+  const overallRow = rowOf(
+    together((g) => distributionOf(grouped, g, columns)),
+    overallSum,
+    (s) => together((g) => distributionOf(grouped, g, columns, s)),
+  );
+  const overall = { ...overallRow, hosts: p.hosts, errorBound: int64(p.missing) };
   return {
     count: ranked.length,
     page(first, wanted, next) {
       const last = fitPage(first, Math.min(wanted, ranked.length), (r) => {
         const buckets = distributionOf(grouped, ranked[r]!, columns).length;
-        return 128 + quantiles.length * 40 + buckets * 34 + textBytes(groupBy) + textBytes(texts(r));
+        // A step has at most the buckets of the whole.
+        const rows = 1 + (steps?.count ?? 0);
+        return 128 + rows * (24 + quantiles.length * 40 + buckets * 34) + textBytes(groupBy) + textBytes(texts(r));
       });
       let residual = p.total;
       for (let r = 0; r < last; r++) residual -= grouped.totals.at(ranked[r]!);
       const rows = ranked.slice(first, last).map((g, i) => ({
-        ...rowOf(distributionOf(grouped, g, columns), grouped.sums.at(g)),
+        ...rowOf(distributionOf(grouped, g, columns), grouped.sums.at(g), (s) =>
+          distributionOf(grouped, g, columns, s),
+        ),
         labels: labelsOf(groupBy, texts(first + i)),
         hosts: grouped.hostCounts[g]!,
         errorBound: int64(p.bounds[first + i]!),
@@ -184,14 +215,27 @@ function distributionOf(
   grouped: Grouped,
   group: number,
   columns: readonly (readonly [number, number])[],
+  step?: number,
 ): Distribution {
   const found: (readonly [number, bigint])[] = [];
+  const [first, last] = step === undefined ? [0, grouped.cells.steps - 1] : [step, step];
   for (const [column, bucket] of columns) {
-    const cell = grouped.cells.find(group, 0, column);
-    if (cell >= 0 && !grouped.counts.isZero(cell)) found.push([bucket, grouped.counts.at(cell)]);
+    let count = 0n;
+    for (let s = first; s <= last; s++) {
+      const cell = grouped.cells.find(group, s, column);
+      if (cell >= 0) count += grouped.counts.at(cell);
+    }
+    if (count > 0n) found.push([bucket, count]);
   }
   return found;
 }
+
+const countOf = (distribution: Distribution): bigint => distribution.reduce((n, [, c]) => n + c, 0n);
+const bucketMessage = ([b, c]: Distribution[number]): Bucket => ({
+  lower: int64(bucketLower(b)),
+  upper: int64(bucketUpper(b)),
+  count: int64(c),
+});
 
 function checkedQuantiles(asked: readonly number[]): readonly number[] {
   if (asked.length === 0) return defaultQuantiles;

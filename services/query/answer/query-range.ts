@@ -23,7 +23,12 @@ export interface Steps {
 }
 
 /** Steps of a range: multiples of a window, aligned to their own length, so that repeats agree. */
-export function stepsOf(time: Extract<TimeRange, { kind: 'windows' }>, step: string, nowMs: number): Steps {
+export function stepsOf(
+  time: Extract<TimeRange, { kind: 'windows' }>,
+  step: string,
+  nowMs: number,
+  countMax: number = pointsMax,
+): Steps {
   const toMs = time.openEnd
     ? Math.max(time.fromMs + windowMs, Math.floor(nowMs / windowMs) * windowMs + windowMs)
     : time.toMs;
@@ -41,12 +46,12 @@ export function stepsOf(time: Extract<TimeRange, { kind: 'windows' }>, step: str
     });
   const fromMs = Math.floor(time.fromMs / lengthMs) * lengthMs;
   const count = Math.ceil((toMs - fromMs) / lengthMs);
-  if (count > pointsMax)
+  if (count > countMax)
     reject({
       kind: 'too-large',
       what: 'points a series',
       found: count,
-      limit: pointsMax,
+      limit: countMax,
       fix: 'ask for a longer step',
     });
   return { fromMs, lengthMs, count };

@@ -10,6 +10,7 @@ export type Rejection =
     }
   | { readonly kind: 'unknown-host'; readonly host: string; readonly suggestion: string | undefined }
   | { readonly kind: 'unknown-probe'; readonly probe: string; readonly suggestion: string | undefined }
+  | { readonly kind: 'still-reporting'; readonly host: string }
   | { readonly kind: 'no-host-given'; readonly hosts: number }
   | { readonly kind: 'not-counted'; readonly metric: string; readonly host: string; readonly why: string }
   /** `column` counts characters from 1. */

@@ -42,6 +42,8 @@ export interface FleetHost {
   readonly record: HostRecord;
   readonly lineages: readonly Lineage[];
   readonly tables: ReadonlyMap<string, HostTable>;
+  /** Forgotten, or silent for very long: off the lists; what it counted stays. */
+  readonly gone: boolean;
 }
 
 export interface Fleet {
@@ -55,9 +57,14 @@ export interface Fleet {
   readonly damaged: readonly string[];
 }
 
-export function joinPartitions(partitions: readonly LoadedPartition[], dictionary: Dictionary): Fleet {
+/** `gone` tells whether a host that was last merged then is gone. */
+export function joinPartitions(
+  partitions: readonly LoadedPartition[],
+  dictionary: Dictionary,
+  gone: (host: string, mergedMs: number) => boolean = () => false,
+): Fleet {
   const hosts: FleetHost[] = [];
-  for (const partition of partitions) hosts.push(...hostsOf(partition));
+  for (const partition of partitions) hosts.push(...hostsOf(partition, gone));
   hosts.sort((a, b) => (a.name < b.name ? -1 : 1));
   const byNumber = [...partitions].sort((a, b) => a.partition - b.partition);
   return {
@@ -69,7 +76,7 @@ export function joinPartitions(partitions: readonly LoadedPartition[], dictionar
   };
 }
 
-function hostsOf(partition: LoadedPartition): FleetHost[] {
+function hostsOf(partition: LoadedPartition, gone: (host: string, mergedMs: number) => boolean): FleetHost[] {
   const hosts = new Map<string, FleetHost & { readonly tables: Map<string, HostTable> }>();
   for (const { blob } of partition.blobs) {
     if (blob.kind !== 'host') continue;
@@ -80,7 +87,9 @@ function hostsOf(partition: LoadedPartition): FleetHost[] {
         tables.set(key, { key, schema, probe: record.probe, pages: [], bases: [], lasts: [], windows: [] });
       }
     }
-    hosts.set(blob.record.host, { name: blob.record.host, record: blob.record, lineages: blob.lineages, tables });
+    const { record, lineages } = blob;
+    const name = record.host;
+    hosts.set(name, { name, record, lineages, tables, gone: gone(name, Number(record.mergedWallMs)) });
   }
   for (const { name, blob } of partition.blobs) {
     if (name.kind === 'window' && blob.kind === 'window') {

@@ -5,6 +5,8 @@
 import type {
   ContainsRequest,
   ContainsResponse,
+  ForgetHostRequest,
+  ForgetHostResponse,
   GetCostRequest,
   GetCostResponse,
   GetHostRequest,
@@ -43,6 +45,7 @@ export interface Methods {
   ListMetrics: { request: ListMetricsRequest; response: ListMetricsResponse };
   ListLabelValues: { request: ListLabelValuesRequest; response: ListLabelValuesResponse };
   ListHosts: { request: ListHostsRequest; response: ListHostsResponse };
+  ForgetHost: { request: ForgetHostRequest; response: ForgetHostResponse };
   GetHost: { request: GetHostRequest; response: GetHostResponse };
   GetLedger: { request: GetLedgerRequest; response: GetLedgerResponse };
   GetCost: { request: GetCostRequest; response: GetCostResponse };
@@ -68,6 +71,7 @@ export const serviceOf = {
   ListMetrics: 'muster.v1.FleetService',
   ListLabelValues: 'muster.v1.FleetService',
   ListHosts: 'muster.v1.FleetService',
+  ForgetHost: 'muster.v1.FleetService',
   GetHost: 'muster.v1.FleetService',
   GetLedger: 'muster.v1.FleetService',
   GetCost: 'muster.v1.FleetService',
