@@ -29,6 +29,6 @@ export function wideModel(count: number, nameBytes: number): ProbeModel {
     probe: 'wide',
     tables: [table],
     schemaHash: schemaHash([table]).toString(16).padStart(16, '0'),
-    keys: [{ count, entries, series, buckets: series.map(() => 0) }],
+    keys: [{ count, entries, series, numbers: series.map((_, i) => i) }],
   };
 }

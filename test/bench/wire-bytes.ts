@@ -65,7 +65,7 @@ function model(rows: number): Parameters<Rig['attach']>[0] {
         count: rows,
         entries: keys.map(({ number, comm }) => entry(number, comm)),
         series: keys.map(({ number, comm }) => `${number}|${comm}`),
-        buckets: keys.map(() => 0),
+        numbers: keys.map((_, i) => i),
       },
     ],
   };

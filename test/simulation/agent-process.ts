@@ -13,9 +13,6 @@ import type { Machine, World } from './world.ts';
 
 class Killed extends Error {}
 
-export const intervalUs = 1_000_000;
-const second = 1_000_000_000n;
-
 export class AgentProcess {
   dead = false;
   /** Calls of a port that are left before it dies; undefined: it lives. */
@@ -49,7 +46,7 @@ export class AgentProcess {
       kernelRelease: '6.1.0',
       machine: 'x86_64',
       startId,
-      intervalNs: second,
+      intervalNs: BigInt(machine.intervalUs) * 1000n,
       wireVersion,
       limits: world.plan.limits,
     });
@@ -70,7 +67,7 @@ export class AgentProcess {
 
   private tick(): void {
     if (this.dead) return;
-    this.world.queue.after(intervalUs, () => this.tick());
+    this.world.queue.after(this.machine.intervalUs, () => this.tick());
     if (this.paused) return;
     let directories: string[];
     try {

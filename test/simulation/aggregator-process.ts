@@ -22,7 +22,6 @@ interface Running {
   readonly identity: string;
 }
 
-const commitEveryUs = 1_000_000;
 const storeTimeoutUs = 1_000_000;
 
 export class AggregatorProcess {
@@ -39,7 +38,7 @@ export class AggregatorProcess {
   ) {
     for (const partition of world.partitions)
       world.queue.after(world.random.between(1_000, 50_000), () => this.load(partition));
-    world.queue.after(commitEveryUs, () => this.tick());
+    world.queue.after(world.plan.commitEveryUs, () => this.tick());
   }
 
   consumes(partition: number): boolean {
@@ -67,7 +66,7 @@ export class AggregatorProcess {
   private tick(): void {
     if (this.dead) return;
     const { world } = this;
-    world.queue.after(commitEveryUs, () => this.tick());
+    world.queue.after(world.plan.commitEveryUs, () => this.tick());
     if (this.paused) return;
     for (const [partition, { identity }] of this.running) {
       // The consumer is gone with its stream: the process starts again.

@@ -11,8 +11,8 @@ export interface KeyCatalogue {
   readonly entries: readonly Uint8Array[];
   /** What the series is called: the callers' labels, joined. Keys that decode alike share it. */
   readonly series: readonly string[];
-  /** Of a histogram: the bucket of each key; 0 for a counter. */
-  readonly buckets: readonly number[];
+  /** The number of each key's series among all of the table's. */
+  readonly numbers: readonly number[];
 }
 
 export interface ProbeModel {
@@ -23,6 +23,54 @@ export interface ProbeModel {
 }
 
 export const seriesOf = (labels: readonly string[]): string => labels.join('|');
+
+/** All series of a table, whichever of its models counts them. */
+export interface Series {
+  readonly name: string;
+  /** As a caller sees them: a histogram's bucket is not one. */
+  readonly labels: Readonly<Record<string, string>>;
+}
+const seriesByTable = new Map<string, { readonly all: Series[]; readonly numbers: Map<string, number> }>();
+/** Row 0 of a kernel, and what has no labels any more. */
+export const overflowSeries = 0;
+export const lostSeries = 1;
+
+function tableOf(table: string): { readonly all: Series[]; readonly numbers: Map<string, number> } {
+  let known = seriesByTable.get(table);
+  if (!known) {
+    const all = [
+      { name: 'overflow', labels: {} },
+      { name: 'of lost labels', labels: {} },
+    ];
+    seriesByTable.set(table, (known = { all, numbers: new Map() }));
+  }
+  return known;
+}
+
+/** By number. */
+export const allSeries = (table: string): readonly Series[] => tableOf(table).all;
+/** Undefined: no key of any model decodes to it. */
+export const seriesNumber = (table: string, name: string): number | undefined => tableOf(table).numbers.get(name);
+
+function catalogueOf(
+  schema: TableSchema,
+  keys: readonly { readonly entry: Uint8Array; readonly labels: readonly string[]; readonly bucket?: number }[],
+): KeyCatalogue {
+  const { all, numbers } = tableOf(schema.name);
+  const names = callerLabels(schema).map((l) => l.name);
+  const series = keys.map((k) => seriesOf([...k.labels, ...(k.bucket === undefined ? [] : [`${k.bucket}`])]));
+  keys.forEach((key, i) => {
+    if (numbers.has(series[i]!)) return;
+    numbers.set(series[i]!, all.length);
+    all.push({ name: series[i]!, labels: Object.fromEntries(names.map((n, l) => [n, key.labels[l]!])) });
+  });
+  return {
+    count: keys.length,
+    entries: keys.map((k) => k.entry),
+    series,
+    numbers: series.map((name) => numbers.get(name)!),
+  };
+}
 
 const comms = ['nginx', 'bash', 'worker', 'db', 'cron', 'sshd'];
 
@@ -63,12 +111,13 @@ function counterModel(rows: number, numbers: readonly number[] = [0, 1, 39, 1000
     tables: [table],
     schemaHash: schemaHash([table]).toString(16).padStart(16, '0'),
     keys: [
-      {
-        count: all.length,
-        entries: all.map(({ comm, number }) => entry([BigInt(number), ...commWords(comm)])),
-        series: all.map(({ comm, number }) => seriesOf([`${number}`, comm])),
-        buckets: all.map(() => 0),
-      },
+      catalogueOf(
+        table,
+        all.map(({ comm, number }) => ({
+          entry: entry([BigInt(number), ...commWords(comm)]),
+          labels: [`${number}`, comm],
+        })),
+      ),
     ],
   };
 }
@@ -106,18 +155,18 @@ function histogramModel(rows: number): ProbeModel {
     tables: [waits, wakes],
     schemaHash: schemaHash([waits, wakes]).toString(16).padStart(16, '0'),
     keys: [
-      {
-        count: both.length,
-        entries: both.map(({ comm, bucket }) => entry([...commWords(comm), BigInt(bucket)])),
-        series: both.map(({ comm, bucket }) => seriesOf([comm, `${bucket}`])),
-        buckets: both.map(({ bucket }) => bucket),
-      },
-      {
-        count: comms.length,
-        entries: comms.map((comm) => entry(commWords(comm))),
-        series: comms.map((comm) => comm),
-        buckets: comms.map(() => 0),
-      },
+      catalogueOf(
+        waits,
+        both.map(({ comm, bucket }) => ({
+          entry: entry([...commWords(comm), BigInt(bucket)]),
+          labels: [comm],
+          bucket,
+        })),
+      ),
+      catalogueOf(
+        wakes,
+        comms.map((comm) => ({ entry: entry(commWords(comm)), labels: [comm] })),
+      ),
     ],
   };
 }
@@ -132,6 +181,3 @@ export const models = {
     Array.from({ length: 80 }, (_, i) => i * 7),
   ),
 } as const;
-
-/** Labels of a table as a caller sees them, the bucket put back at the end for a histogram. */
-export const labelNames = (table: TableSchema): string[] => callerLabels(table).map((l) => l.name);

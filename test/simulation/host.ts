@@ -3,7 +3,7 @@
  * A program reads the slot, then writes the ledger, then the cell, and may be delayed between any two of these.
  */
 import type { Instant } from '../../services/agent/effects.ts';
-import { models, type ProbeModel } from './catalogue.ts';
+import type { ProbeModel } from './catalogue.ts';
 import type { EventQueue } from './event-queue.ts';
 import { SimLineage, type PinFaults } from './pins.ts';
 import type { Random } from './random.ts';
@@ -121,10 +121,3 @@ export class SimHost {
 }
 
 export const wallBaseNs = 1_800_000_000_000_000_000n;
-
-/** The probes a host runs, by its share of luck. */
-export function pickProbes(random: Random): ProbeModel[] {
-  const probes = [random.chance(0.04) ? models.wide : random.pick(models.calls)];
-  if (random.chance(0.4)) probes.push(random.pick(models.waits));
-  return probes;
-}

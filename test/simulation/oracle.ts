@@ -3,35 +3,15 @@
  * host, table and key: answer = truth, or the difference stands in the ledger as lost, or it is of a lineage that
  * nobody can read any more and the host says when that was. While the world is hostile: never more than the truth.
  */
-import { toBigInt } from '../../services/shared/algebra/limbs.ts';
+import { compare, toBigInt } from '../../services/shared/algebra/limbs.ts';
 import type { Fleet } from '../../services/query/checkpoint/fleet.ts';
 import { askTotals, readFleet } from './asking.ts';
-import { labelNames } from './catalogue.ts';
-import { readPartition, type HostReading, type TableReading } from './reading.ts';
+import { allSeries } from './catalogue.ts';
+import type { HostReading, Reader, TableReading } from './reading.ts';
 import type { SimHost } from './host.ts';
 import type { SimLineage } from './pins.ts';
+import { sumOf, truthOf } from './truth.ts';
 import type { World } from './world.ts';
-
-/** Truth of a table by series, '' the overflow row. */
-function truthOf(lineages: readonly SimLineage[], table: string): Map<string, bigint> {
-  const truth = new Map<string, bigint>();
-  for (const l of lineages) {
-    const t = l.model.tables.findIndex((s) => s.name === table);
-    if (t < 0) continue;
-    const { series } = l.model.keys[t]!;
-    for (let key = 0; key <= series.length; key++) {
-      const n = toBigInt(l.truth[t]!, key * 2);
-      if (n > 0n) truth.set(series[key] ?? '', (truth.get(series[key] ?? '') ?? 0n) + n);
-    }
-  }
-  return truth;
-}
-
-const sum = (values: Iterable<bigint>): bigint => {
-  let total = 0n;
-  for (const v of values) total += v;
-  return total;
-};
 
 export interface History {
   /** The store went back, lost all, or was damaged: what it held of ended lineages may be gone, and is then unknown. */
@@ -43,11 +23,10 @@ export interface History {
 }
 
 /** Complaints about the settled world; empty when every event is accounted for. */
-export function checkSettled(world: World, history: History): string[] {
+export function checkSettled(world: World, reader: Reader, history: History): string[] {
   const wrong: string[] = [];
   const readings = new Map<string, HostReading>();
-  for (const partition of world.partitions)
-    for (const [host, r] of readPartition(world.store, partition)) readings.set(host, r);
+  for (const partition of world.partitions) for (const [host, r] of reader.hosts(partition)) readings.set(host, r);
   const fleet = readFleet(world.store);
   for (const { host } of world.machines) {
     const reading = readings.get(host.name);
@@ -64,10 +43,10 @@ export function checkSettled(world: World, history: History): string[] {
   return wrong;
 }
 
+const lineagesOf = (host: SimHost): SimLineage[] => [...host.lineages.values(), ...host.past.map((p) => p.lineage)];
+
 const tablesOf = (host: SimHost): Set<string> =>
-  new Set(
-    [...host.lineages.values(), ...host.past.map((p) => p.lineage)].flatMap((l) => l.model.tables.map((t) => t.name)),
-  );
+  new Set(lineagesOf(host).flatMap((l) => l.model.tables.map((t) => t.name)));
 
 function checkTable(
   host: SimHost,
@@ -83,31 +62,29 @@ function checkTable(
   const partial = host.past.filter((p) => p.loss !== undefined || history.storeFaults).map((p) => p.lineage);
   const least = truthOf(whole, table);
   const most = truthOf([...whole, ...partial], table);
+  const nothing = new Uint32Array(least.length);
   const found: TableReading = reading.tables.get(table) ?? {
-    totals: new Map(),
-    windows: new Map(),
+    totals: nothing,
+    windows: nothing,
     lost: 0n,
     quarantined: 0n,
   };
-  const { lost } = found;
+  const { lost, totals, windows } = found;
   if (lost > 0n && partial.length === 0 && !history.storeFaults) wrong(`lost ${lost} though the store never went back`);
   if (found.quarantined > 0n) wrong(`quarantined ${found.quarantined} though no two lineages counted the same`);
-  for (const name of new Set([...least.keys(), ...found.totals.keys()])) {
-    const answer = found.totals.get(name) ?? 0n;
-    const low = least.get(name) ?? 0n;
-    const high = most.get(name) ?? 0n;
-    const shown = name === '' ? 'overflow' : name;
-    if (answer > high) wrong(`${shown}: ${answer} counted of ${high}`);
-    if (answer < low && lost === 0n) wrong(`${shown}: ${answer} counted of at least ${low}`);
-    // Increments whose labels are lost with a damaged checkpoint are nobody's.
-    const windows = found.windows.get(name) ?? 0n;
-    // Windows outlive totals that a store has lost, but hold only what happened; after damage the host says they may not.
-    if (!history.damaged && windows > (history.storeFaults ? high : answer))
-      wrong(`${shown}: windows hold ${windows} of ${history.storeFaults ? high : answer}`);
+  // Windows outlive totals that a store has lost, but hold only what happened; after damage the host says they may not.
+  const windowed = history.storeFaults ? most : totals;
+  for (let i = 0; i < totals.length; i += 2) {
+    if (compare(totals, i, most, i) > 0)
+      wrong(`${nameOf(table, i)}: ${toBigInt(totals, i)} counted of ${toBigInt(most, i)}`);
+    if (lost === 0n && compare(totals, i, least, i) < 0)
+      wrong(`${nameOf(table, i)}: ${toBigInt(totals, i)} counted of at least ${toBigInt(least, i)}`);
+    if (!history.damaged && compare(windows, i, windowed, i) > 0)
+      wrong(`${nameOf(table, i)}: windows hold ${toBigInt(windows, i)} of ${toBigInt(windowed, i)}`);
   }
-  const answered = sum(found.totals.values()) + lost;
-  const low = sum(least.values());
-  const high = sum(most.values());
+  const answered = sumOf(totals) + lost;
+  const low = sumOf(least);
+  const high = sumOf(most);
   if (answered < low)
     wrong(`total ${answered} (${lost} lost) of ${low}: ${low - answered} events are missing and nobody says so`);
   if (answered > high) wrong(`total ${answered} (${lost} lost) of ${high}: ${answered - high} too many`);
@@ -119,10 +96,11 @@ function checkTable(
   );
   if (answered < high && unknown.length === 0 && heardOf)
     wrong(`${high - answered} events of ended lineages are missing and no time is unknown`);
-  if (unknown.length === 0 && !history.datesFaults && sum(found.windows.values()) !== sum(found.totals.values())) {
-    wrong(`windows hold ${sum(found.windows.values())} of ${sum(found.totals.values())} though nothing is unknown`);
-  }
+  if (unknown.length === 0 && !history.datesFaults && sumOf(windows) !== sumOf(totals))
+    wrong(`windows hold ${sumOf(windows)} of ${sumOf(totals)} though nothing is unknown`);
 }
+
+const nameOf = (table: string, at: number): string => allSeries(table)[at >> 1]!.name;
 
 /** The query service says the same, and calls nothing exact that is not. */
 function checkAnswer(
@@ -133,24 +111,23 @@ function checkAnswer(
   reading: HostReading,
   wrong: (what: string) => void,
 ): void {
-  const schema = [...host.lineages.values()].flatMap((l) => l.model.tables).find((t) => t.name === table);
   const found = reading.tables.get(table);
-  if (!schema || !found) return;
-  const labels = labelNames(schema);
-  const answer = askTotals(fleet, table, host.name, labels, world.aggregatorMs);
+  const answer = found && askTotals(fleet, table, host.name, world.aggregatorMs);
+  if (!answer) return;
   const expected = new Map<string, bigint>();
-  for (const [name, value] of found.totals) {
-    const shown = name === '' ? '' : name.split('|').slice(0, labels.length).join('|');
-    expected.set(shown, (expected.get(shown) ?? 0n) + value);
-  }
-  const total = sum(found.totals.values());
+  allSeries(table).forEach(({ labels }, i) => {
+    const value = toBigInt(found.totals, i * 2);
+    const name = answer.nameOf(labels);
+    if (value > 0n) expected.set(name, (expected.get(name) ?? 0n) + value);
+  });
+  const total = sumOf(found.totals);
   if (answer.total !== total) wrong(`a query answers ${answer.total} in total, the checkpoint holds ${total}`);
   for (const [name, value] of expected) {
-    if (name !== '' && answer.rows.get(name) !== value)
+    if (name !== answer.nameOf({}) && answer.rows.get(name) !== value)
       wrong(`a query answers ${answer.rows.get(name)} for ${name}, the checkpoint holds ${value}`);
   }
   if (answer.lost !== found.lost) wrong(`a query answers ${answer.lost} lost, the checkpoint holds ${found.lost}`);
-  const truth = sum(truthOf([...host.lineages.values(), ...host.past.map((p) => p.lineage)], table).values());
+  const truth = sumOf(truthOf(lineagesOf(host), table));
   if (answer.exact && !knowsLess(host, reading) && total !== truth)
     wrong(`a query calls ${total} exact where ${truth} were counted`);
 }
@@ -161,35 +138,34 @@ const knowsLess = (host: SimHost, reading: HostReading): boolean =>
 
 /** Watches answers while things go wrong: they never exceed the truth, and never fall unless the store went back. */
 export class Watch {
-  private last = new Map<string, bigint>();
+  private readonly last = new Map<string, Uint32Array>();
 
-  constructor(private readonly world: World) {}
-
-  /** The store was made to forget. */
-  forget(): void {
-    this.last.clear();
-  }
+  constructor(
+    private readonly world: World,
+    private readonly reader: Reader,
+  ) {}
 
   look(): string[] {
     const wrong: string[] = [];
     const { world } = this;
     for (const partition of world.partitions) {
-      for (const [name, reading] of readPartition(world.store, partition)) {
+      for (const [name, tables] of this.reader.totals(partition)) {
         const host = world.machines.find((m) => m.host.name === name)?.host;
         if (!host) {
           wrong.push(`${name}: a host that does not exist`);
           continue;
         }
-        const all = [...host.lineages.values(), ...host.past.map((p) => p.lineage)];
-        for (const [table, found] of reading.tables) {
-          const truth = truthOf(all, table);
-          for (const [series, answer] of found.totals) {
-            const id = `${name}/${table}/${series}`;
-            if (answer > (truth.get(series) ?? 0n))
-              wrong.push(`${id}: ${answer} counted of ${truth.get(series) ?? 0n} so far`);
-            if (answer < (this.last.get(id) ?? 0n)) wrong.push(`${id}: fell from ${this.last.get(id)} to ${answer}`);
-            this.last.set(id, answer);
+        for (const [table, totals] of tables) {
+          const id = `${name}/${table}`;
+          const truth = truthOf(lineagesOf(host), table);
+          const before = this.last.get(id);
+          for (let i = 0; i < totals.length; i += 2) {
+            if (compare(totals, i, truth, i) > 0)
+              wrong.push(`${id}/${nameOf(table, i)}: ${toBigInt(totals, i)} counted of ${toBigInt(truth, i)} so far`);
+            if (before && compare(totals, i, before, i) < 0)
+              wrong.push(`${id}/${nameOf(table, i)}: fell from ${toBigInt(before, i)} to ${toBigInt(totals, i)}`);
           }
+          this.last.set(id, totals);
         }
       }
     }

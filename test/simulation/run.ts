@@ -2,6 +2,7 @@
 import { heal, inflict, type FaultKind } from './faults.ts';
 import { checkSettled, Watch } from './oracle.ts';
 import { planOf, type Plan } from './plan.ts';
+import { Reader } from './reading.ts';
 import { World } from './world.ts';
 
 export interface RunResult {
@@ -23,7 +24,8 @@ const expectedAlarm = /the newest checkpoint is damaged|damaged beyond its prede
 
 export function runPlan(plan: Plan, trace?: (line: string) => void): RunResult {
   const world = new World(plan, trace);
-  const watch = new Watch(world);
+  const reader = new Reader(world.store);
+  const watch = new Watch(world, reader);
   const wrong: string[] = [];
   const inflicted: FaultKind[] = [];
   const crash = (error: unknown): void =>
@@ -52,7 +54,7 @@ export function runPlan(plan: Plan, trace?: (line: string) => void): RunResult {
     world.queue.runUntil(plan.activeUs + settleUs);
     if (!inflictedStoreFault()) look();
     wrong.push(
-      ...checkSettled(world, {
+      ...checkSettled(world, reader, {
         storeFaults: inflictedStoreFault(),
         damaged: inflicted.includes('checkpoint flipped'),
         datesFaults: inflicted.some((kind) => dateFaults.has(kind)),

@@ -11,9 +11,10 @@ import type {
   StoredHead,
 } from '../../services/shared/runtime/ports/checkpoint-store.ts';
 
+/** Whether bytes and digest agree is kept, not computed: only `damage` makes them differ. */
 interface StoredBlob {
   readonly bytes: Uint8Array;
-  readonly digest: string;
+  readonly sound: boolean;
 }
 
 interface Stored {
@@ -25,8 +26,6 @@ interface PartitionStore {
   readonly current: Stored;
   readonly previous: Stored | undefined;
 }
-
-const sound = (b: StoredBlob): boolean => blobDigest(b.bytes) === b.digest;
 
 export class SimStore {
   private partitions = new Map<number, PartitionStore>();
@@ -40,7 +39,7 @@ export class SimStore {
       return { kind: 'conflict', found };
     const blobs = new Map(stored?.current.blobs);
     for (const name of request.drop) blobs.delete(name);
-    for (const [name, bytes] of request.put) blobs.set(name, { bytes: bytes.slice(), digest: blobDigest(bytes) });
+    for (const [name, bytes] of request.put) blobs.set(name, { bytes, sound: true });
     this.partitions.set(request.partition, { current: { head: request.next, blobs }, previous: stored?.current });
     this.commits++;
     return { kind: 'committed' };
@@ -56,7 +55,7 @@ export class SimStore {
     if (!stored) return undefined;
     const { current, previous } = stored;
     // A blob that the newest commit did not write is there once: both checkpoints have the same damage.
-    const undo = [...current.blobs].some(([name, b]) => wanted(name) && !sound(b) && previous?.blobs.get(name) !== b);
+    const undo = [...current.blobs].some(([name, b]) => wanted(name) && !b.sound && previous?.blobs.get(name) !== b);
     if (!undo || !previous) return loaded(current, false, wanted);
     // The damaged commit is undone: what is loaded is again the newest.
     this.partitions.set(partition, { current: previous, previous: undefined });
@@ -67,14 +66,24 @@ export class SimStore {
     const stored = this.partitions.get(partition);
     if (!stored) return undefined;
     const names = new Map(
-      [...stored.current.blobs].map(([name, b]) => [name, { digest: b.digest, bytes: b.bytes.length }]),
+      [...stored.current.blobs].map(([name, b]) => [name, { digest: blobDigest(b.bytes), bytes: b.bytes.length }]),
     );
     return { partition, head: stored.current.head, names };
   }
 
   blob(partition: number, name: string): Uint8Array | undefined {
     const blob = this.partitions.get(partition)?.current.blobs.get(name);
-    return blob && sound(blob) ? blob.bytes : undefined;
+    return blob?.sound ? blob.bytes : undefined;
+  }
+
+  /** Names and bytes of the newest checkpoint, damaged ones left out. */
+  *sound(partition: number): Generator<[name: string, bytes: Uint8Array]> {
+    for (const [name, blob] of this.partitions.get(partition)?.current.blobs ?? [])
+      if (blob.sound) yield [name, blob.bytes];
+  }
+
+  damaged(partition: number): string[] {
+    return [...(this.partitions.get(partition)?.current.blobs ?? [])].flatMap(([name, b]) => (b.sound ? [] : [name]));
   }
 
   /** Keeps what is there now, for a later roll-back. */
@@ -104,7 +113,7 @@ export class SimStore {
     const blob = stored.current.blobs.get(name)!;
     const bytes = blob.bytes.slice();
     bytes[pick(bytes.length)]! ^= 1 << pick(8);
-    const flip = { bytes, digest: blob.digest };
+    const flip = { bytes, sound: false };
     const flipIn = (s: Stored): Stored =>
       s.blobs.get(name) === blob ? { ...s, blobs: new Map(s.blobs).set(name, flip) } : s;
     this.partitions.set(partition, {
@@ -124,7 +133,7 @@ function loaded(from: Stored, fellBack: boolean, wanted: (name: string) => boole
   const damaged: string[] = [];
   for (const [name, b] of from.blobs) {
     if (!wanted(name)) continue;
-    if (sound(b)) blobs.set(name, b.bytes);
+    if (b.sound) blobs.set(name, b.bytes);
     else damaged.push(name);
   }
   return {

@@ -6,7 +6,7 @@ import { AgentProcess } from './agent-process.ts';
 import { AggregatorProcess } from './aggregator-process.ts';
 import { SimStream } from './bus.ts';
 import { EventQueue } from './event-queue.ts';
-import { pickProbes, SimHost } from './host.ts';
+import { SimHost } from './host.ts';
 import type { Plan } from './plan.ts';
 import { createRandom, type Random } from './random.ts';
 import { SimStore } from './store.ts';
@@ -28,6 +28,7 @@ export interface Machine {
   readonly host: SimHost;
   readonly link: Link;
   readonly scale: number;
+  readonly intervalUs: number;
   /** The host as subjects spell it. */
   readonly token: string;
   agents: AgentProcess[];
@@ -72,15 +73,16 @@ export class World {
   ) {
     this.random = createRandom(plan.seed);
     this.tracing = trace && ((line) => trace(`${(this.queue.nowUs / 1e6).toFixed(6)} ${line}`));
-    this.machines = plan.hosts.map((name) => ({
-      host: new SimHost(name, this.random.between(1, 3), pickProbes(this.random), this.queue, this.random.fork()),
+    this.machines = plan.hosts.map(({ name, cpus, probes, scale, intervalUs }) => ({
+      host: new SimHost(name, cpus, probes, this.queue, this.random.fork()),
       link: soundLink(),
-      scale: this.random.pick([1, 1, 1, 2 ** 20, 2 ** 32 + 7, 2 ** 38]),
+      scale,
+      intervalUs,
       token: encodeHost(name),
       agents: [],
       wireVersion: this.random.between(wireOldest, wireNewest),
     }));
-    this.partitions = [...new Set(plan.hosts.map(partitionOf))];
+    this.partitions = [...new Set(plan.hosts.map((h) => partitionOf(h.name)))];
     for (const m of this.machines) {
       this.startAgent(m);
       this.generate(m, this.random.fork());
