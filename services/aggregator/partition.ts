@@ -8,6 +8,7 @@
  */
 import { checkpointFormat, CheckpointHead } from '../shared/contract/checkpoint.ts';
 import { decodeHead } from '../shared/contract/checkpoint-codec.ts';
+import { encodeMessage } from '../shared/contract/encode.ts';
 import { assert } from '../shared/runtime/assert.ts';
 import { MusterError } from '../shared/runtime/errors.ts';
 import { createScratch, receive, type ReceiveScratch } from './bus/receive.ts';
@@ -198,14 +199,14 @@ function commit(p: Partition, nowMs: number, effects: PartitionEffect[]): void {
   }
   const version = (p.head?.version ?? 0n) + 1n;
   const commitId = `${p.config.nonce}-${++p.commits}`;
-  const head = CheckpointHead.encode({
+  const head = encodeMessage(CheckpointHead, {
     formatVersion: checkpointFormat,
     version,
     commitId,
     streamIdentity: p.streamIdentity,
     streamSequence: p.streamSequence,
     committedWallMs: BigInt(Math.max(0, Math.floor(nowMs))),
-  }).finish();
+  });
   // A failed commit stays known until this one's outcome is: it may turn out to have taken place.
   p.inFlight = { identity: { version, commitId }, put, drop, sequences };
   effects.push({

@@ -13,6 +13,9 @@ import type { Machine, World } from './world.ts';
 
 class Killed extends Error {}
 
+/** Ticks between two looks at which lineages there are. */
+const listEvery = 2;
+
 export class AgentProcess {
   dead = false;
   /** Calls of a port that are left before it dies; undefined: it lives. */
@@ -20,6 +23,7 @@ export class AgentProcess {
   /** Calls of a port that fail, from now on. */
   failingCalls = 0;
   stopped = false;
+  private ticks = 0;
   readonly host: SimHost;
   private paused = false;
   private readonly inbox: AgentEvent[] = [];
@@ -69,13 +73,16 @@ export class AgentProcess {
     if (this.dead) return;
     this.world.queue.after(this.machine.intervalUs, () => this.tick());
     if (this.paused) return;
-    let directories: string[];
-    try {
-      directories = this.pins.list();
-    } catch {
-      return;
+    if (this.ticks++ % listEvery === 0) {
+      let directories: string[];
+      try {
+        directories = this.pins.list();
+      } catch {
+        this.ticks = 0;
+        return;
+      }
+      this.receive({ kind: 'found', directories });
     }
-    this.receive({ kind: 'found', directories });
     this.receive({ kind: 'tick', now: this.host.now() });
   }
 

@@ -9,13 +9,14 @@ import { parseBlobName } from '../../services/shared/contract/checkpoint.ts';
 import { seriesOf } from './catalogue.ts';
 import type { SimStore } from './store.ts';
 
+/** What lifetime totals need of all partitions. */
 export function readFleet(store: SimStore): Fleet {
   const dictionary = new Dictionary();
   const partitions = store.partitionNumbers.map((partition) => {
     const { version, commitId, head } = store.head(partition)!;
-    const blobs = [...store.sound(partition)].map(([text, bytes]) => {
+    const blobs = [...store.sound(partition)].flatMap(([text, bytes]) => {
       const name = parseBlobName(text);
-      return { name, blob: decodeBlob(name, bytes, dictionary) };
+      return name.kind === 'window' ? [] : [{ name, blob: decodeBlob(name, bytes, dictionary) }];
     });
     const committedMs = Number(decodeHead(head).committedWallMs);
     return { partition, version, commitId, committedMs, blobs, damaged: store.damaged(partition) };

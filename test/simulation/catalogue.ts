@@ -90,9 +90,9 @@ function commWords(comm: string): bigint[] {
 }
 
 /** Key = a number and a comm. */
-function counterModel(rows: number, numbers: readonly number[] = [0, 1, 39, 1000]): ProbeModel {
+function counterModel(name: string, rows: number, numbers: readonly number[] = [0, 1, 39, 1000]): ProbeModel {
   const table: TableSchema = {
-    name: 'calls',
+    name,
     kind: 'counter',
     unit: 'calls',
     help: 'calls counted',
@@ -107,7 +107,7 @@ function counterModel(rows: number, numbers: readonly number[] = [0, 1, 39, 1000
   };
   const all = comms.flatMap((comm) => numbers.map((number) => ({ comm, number })));
   return {
-    probe: 'calls',
+    probe: name,
     tables: [table],
     schemaHash: schemaHash([table]).toString(16).padStart(16, '0'),
     keys: [
@@ -173,11 +173,12 @@ function histogramModel(rows: number): ProbeModel {
 
 /** Small tables fill up and overflow; large ones never do. */
 export const models = {
-  calls: [8, 16, 32].map((rows) => counterModel(rows)),
+  calls: [8, 16, 32].map((rows) => counterModel('calls', rows)),
   waits: [8, 32].map(histogramModel),
   /** So many rows that a keyframe goes out in parts, where messages are small. */
   wide: counterModel(
-    512,
-    Array.from({ length: 80 }, (_, i) => i * 7),
+    'wide',
+    256,
+    Array.from({ length: 36 }, (_, i) => i * 7),
   ),
 } as const;

@@ -34,10 +34,12 @@ export function checkSettled(world: World, reader: Reader, history: History): st
       wrong.push(`${host.name}: no record`);
       continue;
     }
-    for (const table of tablesOf(host)) {
+    const tables = tablesOf(host);
+    const asked = world.random.pick([...tables]);
+    for (const table of tables) {
       const say = (what: string): void => void wrong.push(`${host.name}/${table}: ${what}`);
       checkTable(host, table, reading, history, say);
-      checkAnswer(world, fleet, host, table, reading, say);
+      if (table === asked) checkAnswer(world, fleet, host, table, reading, say);
     }
   }
   return wrong;
@@ -117,8 +119,9 @@ function checkAnswer(
   const expected = new Map<string, bigint>();
   allSeries(table).forEach(({ labels }, i) => {
     const value = toBigInt(found.totals, i * 2);
+    if (value === 0n) return;
     const name = answer.nameOf(labels);
-    if (value > 0n) expected.set(name, (expected.get(name) ?? 0n) + value);
+    expected.set(name, (expected.get(name) ?? 0n) + value);
   });
   const total = sumOf(found.totals);
   if (answer.total !== total) wrong(`a query answers ${answer.total} in total, the checkpoint holds ${total}`);

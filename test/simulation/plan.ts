@@ -45,7 +45,7 @@ function limitsOf(random: Random): AgentLimits {
   };
 }
 
-const commitsUs = [1_000_000, 2_000_000, 3_000_000];
+const commitsUs = [1_000_000, 2_000_000, 4_000_000];
 
 /** web-1 and web-2 share a partition. */
 const hostNames = ['web-1', 'web-2', 'db.example.org', 'Ωmega'];
@@ -58,7 +58,7 @@ const intervalsUs = [1_000_000, 1_000_000, 2_000_000, 3_000_000];
 
 function hostOf(name: string, random: Random): PlannedHost {
   const probes = [random.chance(0.04) ? models.wide : random.pick(models.calls)];
-  if (random.chance(0.4)) probes.push(random.pick(models.waits));
+  if (random.chance(0.3)) probes.push(random.pick(models.waits));
   return {
     name,
     cpus: random.between(1, 3),
@@ -69,14 +69,14 @@ function hostOf(name: string, random: Random): PlannedHost {
 }
 
 /** Batches that are asked for while things go wrong; the peace after brings its own. */
-const hostileBatches = 150;
+const hostileBatches = 105;
 
 export function planOf(seed: bigint): Plan {
   const random = createRandom(seed ^ 0x5eed_5eed_5eedn);
   const hosts = hostNames.slice(0, random.chance(0.25) ? 4 : 3).map((name) => hostOf(name, random));
   const perSecond = hosts.reduce((sum, h) => sum + (h.probes.length * 1e6) / h.intervalUs, 0);
   const activeUs = Math.ceil(hostileBatches / perSecond) * 1_000_000;
-  const count = random.between(5, 9);
+  const count = random.between(6, 9);
   const faults = Array.from({ length: count }, () => ({
     atUs: random.between(2_000_000, activeUs - 1_000_000),
     kind: random.pick(faultKinds),

@@ -16,7 +16,11 @@ export interface RunResult {
 }
 
 const settleUs = 30_000_000;
-const lookEveryUs = 6_000_000;
+/** Where many were held up, peace lasts until there were so many. */
+const batchesLeast = 200;
+/** What found nothing to harm tries again after so long. */
+const againUs = 2_000_000;
+const lookEveryUs = 10_000_000;
 const storeFaults: ReadonlySet<FaultKind> = new Set(['store rolled back', 'store flushed', 'checkpoint flipped']);
 const dateFaults: ReadonlySet<FaultKind> = new Set([...storeFaults, 'host clock stepped', 'aggregator clock stepped']);
 /** Said on purpose where a fault caused it. */
@@ -34,11 +38,13 @@ export function runPlan(plan: Plan, trace?: (line: string) => void): RunResult {
     for (const what of watch.look()) if (wrong.length < 20) wrong.push(`at ${world.queue.nowUs / 1e6} s: ${what}`);
   };
   for (const { atUs, kind } of plan.faults) {
-    world.queue.at(atUs, () => {
+    const strike = (): void => {
       if (!inflictedStoreFault()) look();
       world.trace(`FAULT ${kind}`);
       if (inflict(kind, world)) inflicted.push(kind);
-    });
+      else if (world.queue.nowUs + againUs < plan.activeUs) world.queue.after(againUs, strike);
+    };
+    world.queue.at(atUs, strike);
   }
   const inflictedStoreFault = (): boolean => inflicted.some((kind) => storeFaults.has(kind));
   for (let atUs = lookEveryUs; atUs < plan.activeUs; atUs += lookEveryUs) {
@@ -52,6 +58,7 @@ export function runPlan(plan: Plan, trace?: (line: string) => void): RunResult {
     world.generating = false;
     heal(world);
     world.queue.runUntil(plan.activeUs + settleUs);
+    while (world.batches < batchesLeast) world.queue.runUntil(world.queue.nowUs + againUs);
     if (!inflictedStoreFault()) look();
     wrong.push(
       ...checkSettled(world, reader, {

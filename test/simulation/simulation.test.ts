@@ -11,18 +11,15 @@ const seeds = Number(process.env['MUSTER_SIMULATED_SEEDS'] ?? 300);
 
 test(`${seeds} seeds: every event is accounted for`, () => {
   const inflicted = new Set<string>();
-  let batches = 0;
   for (let seed = 1; seed <= seeds; seed++) {
     const result = runSeed(BigInt(seed));
-    batches += result.batches;
     for (const kind of result.inflicted) inflicted.add(kind);
     assert.deepEqual(result.wrong, [], `seed ${seed}: npm run simulate -- --seed ${seed} --trace`);
     assert.ok(
-      result.plan.hosts.length >= 3 && result.plan.faults.length >= 5 && result.batches >= 200,
+      result.plan.hosts.length >= 3 && result.inflicted.length >= 5 && result.batches >= 200,
       `seed ${seed} is a full one`,
     );
   }
-  assert.ok(batches / seeds > 250);
   if (seeds >= 300)
     assert.deepEqual(
       faultKinds.filter((kind) => !inflicted.has(kind)),

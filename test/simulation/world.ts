@@ -117,11 +117,11 @@ export class World {
   private generate(m: Machine, random: Random): void {
     const burst = (): void => {
       if (!this.generating) return;
-      this.queue.after(random.between(50_000, 700_000), burst);
+      this.queue.after(random.between(50_000, 1_000_000), burst);
       for (const lineage of m.host.lineages.values()) {
         lineage.slots.forEach((slots, table) => {
           const keys = slots[0].catalogue.count;
-          for (let i = random.below(keys > 100 ? 60 : 4); i > 0; i--) {
+          for (let i = random.below(keys > 100 ? 40 : 4); i > 0; i--) {
             // Few keys often, all of them now and then.
             const key = Math.floor(keys * (random.next() / 2 ** 32) ** 2);
             const n = random.between(1, 1000) * m.scale;
@@ -150,12 +150,15 @@ export class World {
       open = false;
       answer(code);
     };
-    queue.after(publishTimeoutUs, () => reply('bus/publish'));
+    const sentUs = queue.nowUs;
+    const never = (): void => queue.at(sentUs + publishTimeoutUs, () => reply('bus/publish'));
     if (link.down) {
       if (random.chance(0.5)) queue.after(100_000, () => reply('bus/unreachable'));
+      else never();
       return;
     }
-    if (random.chance(link.drop)) return;
+    if (random.chance(link.drop)) return never();
+    if (link.delayUs > 0) never();
     const copies = random.chance(link.duplicate) ? 2 : 1;
     for (let i = 0; i < copies; i++) {
       queue.after(this.delay(link), () => {
@@ -163,7 +166,7 @@ export class World {
         const outcome = this.stream.store(subject, id, bytes, queue.nowUs);
         this.tracing?.(`stream: ${id} ${outcome}`);
         if (outcome === 'stored') this.pump(Number(subject.split('.')[3]));
-        if (link.down || random.chance(link.lostAck)) return;
+        if (link.down || random.chance(link.lostAck)) return never();
         queue.after(this.delay(link), () => reply(outcome === 'full' ? 'bus/stream-full' : undefined));
       });
     }

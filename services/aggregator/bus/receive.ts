@@ -34,6 +34,8 @@ export interface Poison {
 export interface ReceiveScratch {
   readonly columns: Columns[];
   readonly schemas: Map<string, KnownSchema>;
+  /** Host and partition by subject. */
+  readonly addresses: Map<string, ReturnType<typeof parseBatchSubject>>;
 }
 
 export interface KnownSchema {
@@ -41,10 +43,11 @@ export interface KnownSchema {
   readonly tables: readonly TableSchema[];
 }
 
-export const createScratch = (): ReceiveScratch => ({ columns: [], schemas: new Map() });
+export const createScratch = (): ReceiveScratch => ({ columns: [], schemas: new Map(), addresses: new Map() });
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('hex');
 const schemasKept = 64;
+const addressesKept = 4096;
 
 /** Checks all that can be told before merging; `schemaOf` gives a known lineage's schema. */
 export function receive(
@@ -54,7 +57,7 @@ export function receive(
   scratch: ReceiveScratch,
   schemaOf: (host: string, lineageKey: string) => KnownSchema | undefined,
 ): CheckedBatch | Poison {
-  const address = parseBatchSubject(subject);
+  const address = addressOf(subject, scratch);
   if (!address || address.partition !== partition) {
     return {
       kind: 'poison',
@@ -103,6 +106,15 @@ export function receive(
     // Of a version that is not read, whoever sees the refusal is to know what to do.
     return poison(cause.code, cause.code === 'wire/version' ? `${cause.what}; ${cause.remedy}` : cause.what);
   }
+}
+
+function addressOf(subject: string, { addresses }: ReceiveScratch): ReturnType<typeof parseBatchSubject> {
+  const known = addresses.get(subject);
+  if (known) return known;
+  const address = parseBatchSubject(subject);
+  if (addresses.size >= addressesKept) addresses.clear();
+  if (address) addresses.set(subject, address);
+  return address;
 }
 
 /** Why the rows cannot belong to the table, or undefined. Row numbers are bounded before any array grows by them. */

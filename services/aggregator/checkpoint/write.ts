@@ -18,6 +18,7 @@ import {
   encodeSeriesValues,
   encodeWindow,
 } from '../../shared/contract/checkpoint-codec.ts';
+import { encodeMessage } from '../../shared/contract/encode.ts';
 import { assert } from '../../shared/runtime/assert.ts';
 import type { FoldedLedger, HostState, LineageState, MergeState, OpenWindow } from '../merge/state.ts';
 
@@ -54,7 +55,7 @@ export function takeChanges(state: MergeState): { put: Map<string, Uint8Array>; 
     const reasons = Object.fromEntries(state.poison.reasons);
     put.set(
       formatBlobName({ kind: 'quarantine' }),
-      Quarantine.encode({ reasons, recent: state.poison.recent }).finish(),
+      encodeMessage(Quarantine, { reasons, recent: state.poison.recent }),
     );
   }
   const drop = new Set(state.drops);
@@ -99,7 +100,7 @@ function takeHost(host: HostState, put: Map<string, Uint8Array>): void {
       }
     }
   }
-  put.set(formatBlobName({ kind: 'host', host: host.host }), HostRecord.encode(hostRecord(host)).finish());
+  put.set(formatBlobName({ kind: 'host', host: host.host }), encodeMessage(HostRecord, hostRecord(host)));
 }
 
 function encodeOpen(window: OpenWindow): Uint8Array {

@@ -7,6 +7,7 @@
  */
 import { MusterError } from '../runtime/errors.ts';
 import { xxh32 } from './checksum.ts';
+import { encodeMessage } from './encode.ts';
 import { Batch, Durable, Refused, Resync } from './gen/muster/v1/batch.ts';
 import { wireFormat, wireNewest, wireOldest } from './wire.ts';
 
@@ -20,7 +21,7 @@ const trailer = [0x95, 0x01] as const;
 
 /** Encodes with the checksum set; `wireVersion` and the column blocks are the caller's (wire.ts). */
 export function encodeBatch(batch: Batch): Uint8Array {
-  const body = Batch.encode({ ...batch, checksum: 0 }).finish();
+  const body = encodeMessage(Batch, { ...batch, checksum: 0 });
   const bytes = new Uint8Array(body.length + 6);
   bytes.set(body);
   bytes.set(trailer, body.length);

@@ -6,6 +6,7 @@
 import { MusterError } from '../runtime/errors.ts';
 import { checkpointFormat, CheckpointHead, HostRecord, Quarantine, SeriesPage, WindowBlob } from './checkpoint.ts';
 import { xxh32 } from './checksum.ts';
+import { encodeMessage } from './encode.ts';
 import { type Columns, decodeColumns, emptyColumns, encodeColumns } from './columns.ts';
 
 /** Totals by series: base blobs, and a window's increments. Series ascend. */
@@ -68,12 +69,12 @@ export const decodeHost = (blob: Uint8Array): HostRecord => guarded('host', () =
 export const decodeQuarantine = (blob: Uint8Array): Quarantine => guarded('quarantine', () => Quarantine.decode(blob));
 
 export const encodeSeriesPage = (page: SeriesLabels): Uint8Array =>
-  SeriesPage.encode({
+  encodeMessage(SeriesPage, {
     first: page.first,
     labels: page.labelCount,
     values: [...page.values],
     count: page.count,
-  }).finish();
+  });
 
 export function decodeSeriesPage(blob: Uint8Array): SeriesLabels {
   const page = guarded('series', () => SeriesPage.decode(blob));
@@ -107,7 +108,7 @@ export function decodeLast(blob: Uint8Array): RowValues {
 }
 
 export function encodeWindow(w: WindowValues): Uint8Array {
-  return WindowBlob.encode({
+  return encodeMessage(WindowBlob, {
     startWallMs: BigInt(w.startMs),
     lengthMs: BigInt(w.lengthMs),
     hosts: w.hosts.map((h) => ({
@@ -119,7 +120,7 @@ export function encodeWindow(w: WindowValues): Uint8Array {
       fromWallMs: BigInt(h.fromMs),
       toWallMs: BigInt(h.toMs),
     })),
-  }).finish();
+  });
 }
 
 export function decodeWindow(blob: Uint8Array): WindowValues {

@@ -90,6 +90,7 @@ class Writer {
 }
 
 const writer = new Writer();
+const noStrings = new Map<string, number>();
 
 /** Encodes a block. Definitions and ids must ascend; a violation is a bug of the caller and shows as malformed. */
 export function encodeColumns(c: Columns): Uint8Array {
@@ -99,7 +100,7 @@ export function encodeColumns(c: Columns): Uint8Array {
   w.u32(blockVersion);
   w.u32(c.labelCount);
   w.u32(c.valueCount);
-  const strings = new Map<string, number>();
+  const strings = c.definitions.length === 0 ? noStrings : new Map<string, number>();
   for (const d of c.definitions) for (const l of d.labels) if (!strings.has(l)) strings.set(l, strings.size);
   w.u32(strings.size);
   for (const s of strings.keys()) {
@@ -130,69 +131,85 @@ export function encodeColumns(c: Columns): Uint8Array {
   return w.bytes.slice(0, w.at);
 }
 
-/** Decodes `bytes` into `into`, reusing its arrays. Throws MusterError wire/malformed with the byte offset. */
-export function decodeColumns(bytes: Uint8Array, into: Columns = emptyColumns()): Columns {
-  let at = 0;
-  const fail = (cause: string): never => {
+/** Reads a block's head: small numbers and strings. */
+class Reader {
+  at = 0;
+
+  constructor(readonly bytes: Uint8Array) {}
+
+  fail(cause: string): never {
     throw new MusterError('wire/malformed', `decode column block: ${cause}`, {
-      values: { offset: at, bytes: bytes.length },
+      values: { offset: this.at, bytes: this.bytes.length },
     });
-  };
-  const u32 = (): number => {
+  }
+
+  u32(): number {
+    const { bytes } = this;
     let value = 0;
     for (let shift = 0; shift < 35; shift += 7) {
-      if (at >= bytes.length) fail('truncated');
-      const b = bytes[at++]!;
+      if (this.at >= bytes.length) this.fail('truncated');
+      const b = bytes[this.at++]!;
       value += (b & 0x7f) * 2 ** shift;
-      if (b < 0x80) return value <= 0xffffffff ? value : fail('number above 2^32');
+      if (b < 0x80) return value <= 0xffffffff ? value : this.fail('number above 2^32');
     }
-    return fail('varint too long');
-  };
-  const settle = (next: number, cause: string): number => {
-    if (next >= 0) return next;
-    at = ~next;
-    return fail(at >= bytes.length ? 'truncated' : cause);
-  };
-  const bounded = (limit: number, what: string): number => {
-    const value = u32();
-    return value <= limit ? value : fail(`${what} ${value} above ${limit}`);
-  };
-  const version = u32();
-  if (version !== blockVersion) fail(`block version ${version}, expected ${blockVersion}`);
-  into.labelCount = bounded(blockLimits.labels, 'label count');
-  const valueCount = bounded(blockLimits.values, 'value count');
-  const stringCount = bounded(Math.min(blockLimits.strings, bytes.length), 'string count');
-  const strings: string[] = [];
-  for (let i = 0; i < stringCount; i++) {
-    const length = bounded(blockLimits.stringBytes, 'string length');
-    if (at + length > bytes.length) fail('truncated string');
-    strings.push(text.decode(bytes.subarray(at, at + length)));
-    at += length;
+    return this.fail('varint too long');
   }
-  const definitionCount = bounded(Math.min(blockLimits.rows, bytes.length), 'definition count');
+
+  bounded(limit: number, what: string): number {
+    const value = this.u32();
+    return value <= limit ? value : this.fail(`${what} ${value} above ${limit}`);
+  }
+
+  string(): string {
+    const length = this.bounded(blockLimits.stringBytes, 'string length');
+    const end = this.at + length;
+    if (end > this.bytes.length) this.fail('truncated string');
+    const read = text.decode(this.bytes.subarray(this.at, end));
+    this.at = end;
+    return read;
+  }
+
+  /** Goes to where readIds or readValues came to, or complains of what they found. */
+  settle(next: number, cause: string): void {
+    this.at = next >= 0 ? next : ~next;
+    if (next < 0) this.fail(this.at >= this.bytes.length ? 'truncated' : cause);
+  }
+}
+
+/** Decodes `bytes` into `into`, reusing its arrays. Throws MusterError wire/malformed with the byte offset. */
+export function decodeColumns(bytes: Uint8Array, into: Columns = emptyColumns()): Columns {
+  const r = new Reader(bytes);
+  const version = r.u32();
+  if (version !== blockVersion) r.fail(`block version ${version}, expected ${blockVersion}`);
+  into.labelCount = r.bounded(blockLimits.labels, 'label count');
+  const valueCount = r.bounded(blockLimits.values, 'value count');
+  const stringCount = r.bounded(Math.min(blockLimits.strings, bytes.length), 'string count');
+  const strings: string[] = [];
+  for (let i = 0; i < stringCount; i++) strings.push(r.string());
+  const definitionCount = r.bounded(Math.min(blockLimits.rows, bytes.length), 'definition count');
   into.definitions = [];
   let id = 0;
   for (let i = 0; i < definitionCount; i++) {
-    const delta = u32();
-    if (i > 0 && delta === 0) fail('definitions do not ascend');
+    const delta = r.u32();
+    if (i > 0 && delta === 0) r.fail('definitions do not ascend');
     id += delta;
-    if (id > 0xffffffff) fail('id above 2^32');
+    if (id > 0xffffffff) r.fail('id above 2^32');
     const labels: string[] = [];
     for (let l = 0; l < into.labelCount; l++) {
-      const index = u32();
-      if (index >= strings.length) fail(`string ${index} of ${strings.length}`);
+      const index = r.u32();
+      if (index >= strings.length) r.fail(`string ${index} of ${strings.length}`);
       labels.push(strings[index]!);
     }
     into.definitions.push({ id, labels });
   }
-  const rowCount = bounded(blockLimits.rows, 'row count');
+  const rowCount = r.bounded(blockLimits.rows, 'row count');
   // A byte at least for each id and value, so that a few bytes cannot claim a large block.
-  if (rowCount * (1 + valueCount) > bytes.length - at) fail('truncated');
+  if (rowCount * (1 + valueCount) > bytes.length - r.at) r.fail('truncated');
   reserveRows(into, rowCount, valueCount);
   into.rowCount = rowCount;
-  at = settle(readIds(bytes, at, into.ids, rowCount), 'rows do not ascend, or end above 2^32');
-  at = settle(readValues(bytes, at, into.values, rowCount * valueCount * 2), 'value above 2^64');
-  if (at !== bytes.length) fail('bytes after the block');
+  r.settle(readIds(bytes, r.at, into.ids, rowCount), 'rows do not ascend, or end above 2^32');
+  r.settle(readValues(bytes, r.at, into.values, rowCount * valueCount * 2), 'value above 2^64');
+  if (r.at !== bytes.length) r.fail('bytes after the block');
   return into;
 }
 

@@ -91,7 +91,20 @@ export type LabelSchema = z.infer<typeof label>;
 export type TableSchema = z.infer<typeof table>;
 export type ProgramSchema = z.infer<typeof program>;
 export type LineageMeta = z.infer<typeof meta>;
-export const parseTables = (json: string): TableSchema[] => z.array(table).parse(JSON.parse(json));
+
+/** Parsed before: a fleet has few schemas, and each of its lineages brings one. */
+const parsed = new Map<string, readonly TableSchema[]>();
+const parsedKept = 256;
+
+/** Equal texts give the same tables. Throws a ZodError, or a SyntaxError, when it is no schema. */
+export function parseTables(json: string): readonly TableSchema[] {
+  const known = parsed.get(json);
+  if (known) return known;
+  const tables = z.array(table).parse(JSON.parse(json));
+  if (parsed.size >= parsedKept) parsed.clear();
+  parsed.set(json, tables);
+  return tables;
+}
 
 /** Parses the meta map's text; throws a ZodError that names the field when it is not one. */
 export const parseLineageMeta = (json: string): LineageMeta => meta.parse(JSON.parse(json));
