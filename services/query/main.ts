@@ -57,7 +57,9 @@ async function main(): Promise<void> {
   const core = new Query();
   const server = await serveGrpc({
     listen: values.listen,
-    answer: createAnswer(core, reader, now),
+    answer: createAnswer(core, reader, now, (problem) =>
+      log.error({ alarm: 'accuracy', problem }, 'ALARM: a ledger does not balance'),
+    ),
     watch: new WatchDriver(new Watches(limits.watchRows), createWatchSource(core, reader, now), now, limits.deadlineMs),
     gates: gatesOf(limits),
     limits,

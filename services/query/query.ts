@@ -14,6 +14,7 @@ import {
   prepareMetrics,
   valuesPage,
 } from './answer/fleet-lists.ts';
+import { Alarms } from './answer/alarms.ts';
 import { containsPage, findFiltered, prepareContains } from './answer/contains.ts';
 import { prepareLedgers } from './answer/ledgers.ts';
 import { findMetric, metricsOf } from './answer/metric.ts';
@@ -64,6 +65,7 @@ const paging: Readonly<Record<Exclude<MethodName, 'GetHost' | 'ForgetHost'>, Pag
 
 export class Query {
   readonly #pages = new PageCache();
+  readonly #alarms = new Alarms();
 
   /**
    * Blobs that a request needs beside the host records, which `fleet` has. Rejects what can be known to be wrong by then.
@@ -118,6 +120,11 @@ export class Query {
     const position = decodeToken(asked.pageToken, hash);
     const prepared = position && this.#pages.get(method, hash, position);
     return prepared && cut(prepared, asked.pageSize, paging[method as 'Query'], position, hash);
+  }
+
+  /** What a reply says of broken equations and the log was not told of just now. */
+  alarms(reply: object, nowMs: number): string[] {
+    return this.#alarms.take((reply as { readonly notes?: readonly string[] }).notes ?? [], nowMs);
   }
 
   /** The answer. Throws Rejected. `lone` when no next page will be asked for. */

@@ -1,7 +1,7 @@
 /** What merging counts, and what it refuses. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { Refused, Resync } from '../../services/shared/contract/batch.ts';
+import { decodeBatch, Refused, Resync } from '../../services/shared/contract/batch.ts';
 import { encodeColumns, emptyColumns } from '../../services/shared/contract/columns.ts';
 import { decodeQuarantine, decodeWindow } from '../../services/shared/contract/checkpoint-codec.ts';
 import { wireNewest } from '../../services/shared/contract/wire.ts';
@@ -242,4 +242,34 @@ test('a kind of table that its wire version has not is refused', () => {
     return checked.kind === 'poison' ? `${checked.reason}: ${checked.detail}` : checked.kind;
   };
   assert.equal(reasonOf(1), 'wire/schema: table syscalls: wire version 1 has no kind distinct');
+});
+
+test('rows of a sealed generation beyond what it saw are an alarm, and stay one in the ledger', () => {
+  const { kernel, bench } = begin();
+  kernel.count('a', 10);
+  const broken = kernel.message(1, { sealed: true });
+  const { tables } = decodeBatch(broken.payload);
+  const ledger = { seen: 8n, failed: [0n, 0n, 0n, 0n] };
+  bench.batch(kernel.message(1, { sealed: true, tables: [{ ...tables[0]!, ledger }] }));
+  const [alarm] = bench.effects.filter((e) => e.kind === 'alarm');
+  assert.deepEqual(alarm && { ...(alarm.fields as object) }, {
+    host: 'web-1',
+    probe: 'syscalls',
+    table: 'syscalls',
+    generation: '1',
+    seen: '8',
+    rows: '10',
+  });
+  // Two generations on it is folded as it stands.
+  for (let i = 0; i < 2; i++) {
+    kernel.seal();
+    kernel.retired -= 2n * BigInt(i === 0 ? 1 : 0);
+    bench.batch(kernel.message(2 + i));
+  }
+  bench.commit();
+  bench.start();
+  bench.commit();
+  const folded = hostRecord(bench.blobs).lineages[0]!.ledgers.find((l) => !l.current)!;
+  assert.deepEqual([folded.seen, folded.excess, folded.lost], [8n, 2n, 0n]);
+  assert.deepEqual(bench.totals, { 'web-1/syscalls/a': 10n });
 });

@@ -33,6 +33,8 @@ export interface Host {
   onlyInStore: bigint;
   /** Events that a second keeper on other pins counted too, and that were set aside. */
   quarantined: bigint;
+  /** The most that it ever was: an older copy of the store may bring it back. */
+  quarantinedMost: bigint;
   /** Of them, those gone with the store too: no answer can hold them, and no ledger number them. */
   gone: bigint;
 }
@@ -97,6 +99,7 @@ export async function buildHost(
     bareAt: performance.now(),
     onlyInStore: 0n,
     quarantined: 0n,
+    quarantinedMost: 0n,
     gone: 0n,
   };
 }

@@ -57,7 +57,7 @@ export class Oracle {
       if (lost > this.lostOf(host) && !mayLose) wrong.push(`${host.name}: lost ${lost}, was ${this.lostOf(host)}`);
       const quarantined = BigInt(ledger?.quarantined ?? '0');
       // With the store goes what was set aside by keepers that are no more.
-      const isKnown = mayLose ? quarantined <= host.quarantined : quarantined === host.quarantined;
+      const isKnown = mayLose ? quarantined <= host.quarantinedMost : quarantined === host.quarantined;
       if (!isKnown || ledger?.skipped !== '0')
         wrong.push(`${host.name}: ledger ${JSON.stringify(ledger)}, set aside were ${host.quarantined}`);
       setAside.push([host, quarantined]);

@@ -213,9 +213,10 @@ test('--rows is checked', () => {
 test('skips are counted, or known not to be', () => {
   for (const hook of ['tp_btf/sys_enter', 'raw_tp/sys_enter', 'fentry/x'])
     assert.equal(skipsCounted(hook, '5.15.0'), true, hook);
-  for (const hook of ['tp/sched/sched_switch', 'kprobe/x']) {
+  for (const hook of ['tp/sched/sched_switch', 'uprobe/x']) {
     assert.equal(skipsCounted(hook, '6.1.0-13-amd64'), false, hook);
     assert.equal(skipsCounted(hook, '6.12.1'), true, hook);
   }
-  for (const hook of ['perf_event', 'uretprobe/x', 'nothing']) assert.equal(skipsCounted(hook, '6.18.0'), false, hook);
+  for (const hook of ['perf_event', 'uretprobe/x', 'kprobe/x', 'kretprobe/x', 'nothing'])
+    assert.equal(skipsCounted(hook, '6.18.0'), false, hook);
 });

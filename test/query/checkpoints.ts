@@ -65,6 +65,8 @@ export interface TableFill {
   readonly lost?: bigint;
   /** Put the rows into base (folded) instead of last. */
   readonly folded?: boolean;
+  /** Its generation is final and still open. */
+  readonly sealed?: boolean;
 }
 
 export interface HostFill {
@@ -97,46 +99,49 @@ export function blobsOf(fill: HostFill): Map<string, Uint8Array> {
   const readNs = BigInt(fill.readMs ?? nowMs - 500) * 1_000_000n;
   const createdWallNs = BigInt(fill.createdMs ?? nowMs - 600_000) * 1_000_000n;
   const mergedWallMs = BigInt(fill.mergedMs ?? nowMs - 300);
-  const probes = fill.tables.map(({ schema, rows, overflow = 0n, seenMore = 0n, lost = 0n, folded = false }) => {
-    const held = rows.reduce((n, r) => n + r.values[0]!, overflow);
-    const ledger = {
-      probe: schema.name,
-      table: schema.name,
-      seen: held + seenMore + lost,
-      overflow,
-      failed: [overflow, 0n, 0n, 0n],
-      lost,
-      quarantined: 0n,
-      current: !folded,
-      generation: folded ? 0n : 1n,
-      retiredSeen: 0n,
-      sealed: false,
-      readBoottimeNs: 5n,
-    };
-    return {
-      uuid,
-      bootId: Buffer.alloc(16, 1),
-      probe: schema.name,
-      createdBoottimeNs: 1n,
-      createdWallNs,
-      schemaHash: 1n,
-      schemaJson: JSON.stringify([schema]),
-      generation: 1n,
-      foldedThrough: 0n,
-      readBoottimeNs: 5n,
-      state: 'live',
-      ledgers: [ledger],
-      programs: [
-        { program: 'p', skipped: 'skipped' in fill ? fill.skipped : 0n, runs: 0n, runTimeNs: 0n, ...fill.measured },
-      ],
-      ...(fill.kernelBytes === undefined ? {} : { kernelBytes: fill.kernelBytes }),
-      readWallNs: readNs,
-      tableKeys: [schema.name],
-      mergedWallMs,
-      historyBoottimeNs: 0n,
-      detachedWallNs: BigInt(fill.detachedMs ?? 0) * 1_000_000n,
-    };
-  });
+  const probes = fill.tables.map(
+    ({ schema, rows, overflow = 0n, seenMore = 0n, lost = 0n, folded = false, sealed = false }) => {
+      const held = rows.reduce((n, r) => n + r.values[0]!, overflow);
+      const ledger = {
+        probe: schema.name,
+        table: schema.name,
+        seen: held + seenMore + lost,
+        overflow,
+        failed: [overflow, 0n, 0n, 0n],
+        lost,
+        quarantined: 0n,
+        current: !folded,
+        generation: folded ? 0n : 1n,
+        retiredSeen: 0n,
+        sealed,
+        readBoottimeNs: 5n,
+        excess: 0n,
+      };
+      return {
+        uuid,
+        bootId: Buffer.alloc(16, 1),
+        probe: schema.name,
+        createdBoottimeNs: 1n,
+        createdWallNs,
+        schemaHash: 1n,
+        schemaJson: JSON.stringify([schema]),
+        generation: 1n,
+        foldedThrough: 0n,
+        readBoottimeNs: 5n,
+        state: 'live',
+        ledgers: [ledger],
+        programs: [
+          { program: 'p', skipped: 'skipped' in fill ? fill.skipped : 0n, runs: 0n, runTimeNs: 0n, ...fill.measured },
+        ],
+        ...(fill.kernelBytes === undefined ? {} : { kernelBytes: fill.kernelBytes }),
+        readWallNs: readNs,
+        tableKeys: [schema.name],
+        mergedWallMs,
+        historyBoottimeNs: 0n,
+        detachedWallNs: BigInt(fill.detachedMs ?? 0) * 1_000_000n,
+      };
+    },
+  );
   put(
     { kind: 'host', host },
     HostRecord.encode({
@@ -191,7 +196,14 @@ export function blobsOf(fill: HostFill): Map<string, Uint8Array> {
     else {
       const rows = Uint32Array.from({ length: life.count }, (_, i) => i);
       put(
-        { kind: 'last', host, lineage: '07', generation: 1n, table: schema.name, page: 0 },
+        {
+          kind: 'last',
+          host,
+          lineage: `${'01'.repeat(16)}${'07'.repeat(16)}`,
+          generation: 1n,
+          table: schema.name,
+          page: 0,
+        },
         encodeLast({ ...life, rows }),
       );
     }

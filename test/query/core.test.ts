@@ -1,32 +1,8 @@
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
-import { Query, finish } from '../../services/query/query.ts';
-import type { MethodName, RequestOf, ResponseOf } from '../../services/shared/contract/query.ts';
-import type { Fleet } from '../../services/query/checkpoint/fleet.ts';
-import { fleetOf, nowMs, observed, runqueue, syscalls, type CountedRow } from './checkpoints.ts';
+import { ask, row } from './ask.ts';
+import { fleetOf, nowMs, observed, runqueue, syscalls } from './checkpoints.ts';
 
-const blank = {
-  metric: '',
-  selector: '',
-  groupBy: [],
-  range: '',
-  startTime: undefined,
-  endTime: undefined,
-  orderBy: '',
-  pageSize: 0,
-  pageToken: '',
-  step: '',
-  quantiles: [],
-  label: '',
-  host: '',
-};
-const ask = <M extends MethodName>(fleet: Fleet, method: M, request: Partial<RequestOf<M>> = {}): ResponseOf<M> =>
-  finish(new Query().answer(method, { ...blank, ...request } as unknown as RequestOf<M>, fleet, nowMs));
-
-const row = (syscall: string, comm: string, value: bigint): CountedRow => ({
-  labels: [syscall, comm],
-  values: [value],
-});
 const windowMs = Math.floor((nowMs - 10_000) / 10_000) * 10_000;
 
 const web = (n: number, more: object = {}) => ({
@@ -98,21 +74,6 @@ test('counters stay exact past 2^53 and say when they pass int64', () => {
   const answer = ask(over, 'Query', { range: 'all' });
   assert.equal(answer.total, (2n ** 63n - 1n).toString());
   assert.ok(answer.notes.some((n) => n.includes((2n ** 64n).toString())));
-});
-
-test('an unbalanced ledger is an alarm with the numbers', () => {
-  const fleet = fleetOf([
-    { host: 'a', tables: [{ schema: syscalls, rows: [row('read', 'x', 7n)], folded: true, seenMore: 1n }] },
-  ]);
-  const answer = ask(fleet, 'Query', { range: 'all' });
-  assert.equal(answer.coverage!.exact, false);
-  assert.ok(
-    answer.notes.some((n) => /sealed generations saw 8, their rows hold 7/.test(n)),
-    answer.notes.join('\n'),
-  );
-  const ledger = ask(fleet, 'GetLedger');
-  assert.equal(ledger.rows[0]!.balanced, false);
-  assert.equal(ledger.exact, false);
 });
 
 test('what was lost with a store is said, and bounds the rows', () => {

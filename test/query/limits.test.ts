@@ -66,7 +66,12 @@ test('a long scan gives way, and stops when the caller has gone', async () => {
       for (;;) yield;
     },
   };
-  const answer = createAnswer(slow as never, reader as never, () => nowMs);
+  const answer = createAnswer(
+    slow as never,
+    reader as never,
+    () => nowMs,
+    () => undefined,
+  );
   await assert.rejects(answer('Query', request, gone.signal), { name: 'AbortError' });
 });
 

@@ -60,7 +60,7 @@ export async function serve(
   );
   const server = await serveGrpc({
     listen,
-    answer: answer ?? createAnswer(core, reader, now),
+    answer: answer ?? createAnswer(core, reader, now, () => undefined),
     watch,
     gates: gatesOf(limited),
     limits: limited,

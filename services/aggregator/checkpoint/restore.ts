@@ -176,7 +176,7 @@ function restoreLineage(host: HostState, r: LineageRecord): LineageState {
     open,
     folded: tables.map(({ key }) => {
       const l = r.ledgers.find((o) => !o.current && o.table === key);
-      return l ? foldedLedger(l) : { held: 0n, overflow: 0n, failed: four(), lost: 0n, quarantined: 0n };
+      return l ? foldedLedger(l) : { held: 0n, excess: 0n, overflow: 0n, failed: four(), lost: 0n, quarantined: 0n };
     }),
     programs: r.programs,
     kernelBytes: r.kernelBytes,
@@ -191,7 +191,8 @@ function restoreLineage(host: HostState, r: LineageRecord): LineageState {
 const four = (failed: readonly bigint[] = []): bigint[] => [0, 1, 2, 3].map((c) => failed[c] ?? 0n);
 
 const foldedLedger = (r: LedgerRecord): FoldedLedger => ({
-  held: r.seen - r.lost,
+  held: r.seen - r.lost + r.excess,
+  excess: r.excess,
   overflow: r.overflow,
   failed: four(r.failed),
   lost: r.lost,
@@ -282,8 +283,9 @@ function repair(state: MergeState, name: BlobName, loaded: LoadedCheckpoint, eff
 
 /** What was held in a base that is gone. */
 function giveUp(folded: FoldedLedger): void {
-  folded.lost += folded.held;
+  folded.lost += folded.held - folded.excess;
   folded.held = 0n;
+  folded.excess = 0n;
 }
 
 /** Stands for a key that must not be used again; of no shape, so that no lineage finds it. */

@@ -156,6 +156,7 @@ function lineageRecord(l: LineageState): LineageRecord {
         retiredSeen: t.retiredSeen,
         sealed: t.sealed,
         readBoottimeNs: t.readBoottimeNs,
+        excess: 0n,
       });
     }
   }
@@ -185,7 +186,7 @@ function lineageRecord(l: LineageState): LineageRecord {
 const foldedRecord = (probe: string, table: string, f: FoldedLedger): LedgerRecord => ({
   probe,
   table,
-  seen: f.held + f.lost,
+  seen: f.held - f.excess + f.lost,
   overflow: f.overflow,
   failed: f.failed,
   lost: f.lost,
@@ -195,4 +196,5 @@ const foldedRecord = (probe: string, table: string, f: FoldedLedger): LedgerReco
   retiredSeen: 0n,
   sealed: false,
   readBoottimeNs: 0n,
+  excess: f.excess,
 });

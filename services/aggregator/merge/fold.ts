@@ -10,6 +10,7 @@ import type { FoldedLedger, GenerationState, HostState, LineageState, MergeState
 
 export const emptyFolded = (): FoldedLedger => ({
   held: 0n,
+  excess: 0n,
   overflow: 0n,
   failed: [0n, 0n, 0n, 0n],
   lost: 0n,
@@ -60,6 +61,7 @@ export function moveLedger(host: HostState, lineage: LineageState): void {
     const sums = host.folded.get(key) ?? { ...emptyFolded(), probe: lineage.probe, table: t.key };
     const own = lineage.folded[i]!;
     sums.held += own.held;
+    sums.excess += own.excess;
     sums.overflow += own.overflow;
     sums.lost += own.lost;
     sums.quarantined += own.quarantined;
@@ -94,16 +96,21 @@ function foldOldest(state: MergeState, host: HostState, lineage: LineageState): 
     t.rows.addTo(table.base);
     table.baseChanged = true;
     const folded = lineage.folded[i]!;
-    folded.held += t.rows.total();
+    const total = t.rows.total();
+    folded.held += total;
+    if (t.sealed && total > t.seen) folded.excess += total - t.seen;
     folded.overflow += t.rows.overflow();
     for (let c = 0; c < 4; c++) folded.failed[c] = folded.failed[c]! + (t.failed[c] ?? 0n);
   }
   if (g.generation > lineage.foldedThrough) lineage.foldedThrough = g.generation;
 }
 
+/** Of what was seen, what base holds. */
+export const trulyHeld = (folded: FoldedLedger): bigint => folded.held - folded.excess;
+
 /** True when the generations before this one are held in full, though their numbers have a gap. */
 const nothingMissing = (lineage: LineageState, g: GenerationState): boolean =>
-  g.tables.every((t, i) => t.retiredSeen <= lineage.folded[i]!.held);
+  g.tables.every((t, i) => t.retiredSeen <= trulyHeld(lineage.folded[i]!));
 
 function stateLost(lineage: LineageState): void {
   for (const [i, folded] of lineage.folded.entries()) {
@@ -118,7 +125,7 @@ function stateLost(lineage: LineageState): void {
     }
     // Without the newest generation at hand its word on the past is not at hand either: what was stated stands.
     if (lineage.open.at(-1)?.generation !== lineage.generation) continue;
-    const missing = retired - folded.held - older;
+    const missing = retired - trulyHeld(folded) - older;
     folded.lost = missing > 0n ? missing : 0n;
   }
 }

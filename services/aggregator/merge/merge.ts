@@ -9,7 +9,7 @@ import type { SeriesIndex } from '../../shared/algebra/series-index.ts';
 import type { Batch } from '../../shared/contract/batch.ts';
 import type { Columns } from '../../shared/contract/columns.ts';
 import type { CheckedBatch, KnownSchema } from '../bus/receive.ts';
-import { foldReady } from './fold.ts';
+import { foldReady, trulyHeld } from './fold.ts';
 import { askAgain, askResync, createHost, describeHost, noteSkew } from './hosts.ts';
 import { beginLineage, generationOf, quarantineYounger } from './lineages.ts';
 import type { GenerationState, HostState, LineageState, MergeEffect, MergeState } from './state.ts';
@@ -245,7 +245,7 @@ function countLate(lineage: LineageState, checked: CheckedBatch): void {
   for (const block of checked.batch.tables) {
     const folded = lineage.folded[lineage.tables.findIndex((t) => t.schema.name === block.table)];
     if (!folded) continue;
-    const missing = block.retiredSeen + (block.ledger?.seen ?? 0n) - folded.held;
+    const missing = block.retiredSeen + (block.ledger?.seen ?? 0n) - trulyHeld(folded);
     if (missing > folded.lost) folded.lost = missing;
   }
 }

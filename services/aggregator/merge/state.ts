@@ -17,8 +17,10 @@ export interface LedgerSums {
 
 /** The sum over folded generations of a table. */
 export interface FoldedLedger extends LedgerSums {
-  /** Σ of the first value that is in base; `seen` of the checkpoint is held + lost. */
+  /** Σ of the first value that is in base; `seen` of the checkpoint is held - excess + lost. */
   held: bigint;
+  /** Of it, what sealed generations hold beyond what they saw: a broken equation, never made good. */
+  excess: bigint;
   lost: bigint;
   quarantined: bigint;
 }

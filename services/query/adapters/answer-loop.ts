@@ -13,9 +13,18 @@ const sliceMs = 10;
 
 const hostsOnly = (): boolean => false;
 
-export function createAnswer(core: Query, reader: FleetReader, now: () => number): Answer {
-  return async (method, request, signal) =>
-    core.kept(method, request) ?? perform(core, reader, now, method, request, signal, false);
+/** `onAlarm` hears of each equation that an answer found broken. */
+export function createAnswer(
+  core: Query,
+  reader: FleetReader,
+  now: () => number,
+  onAlarm: (problem: string) => void,
+): Answer {
+  return async (method, request, signal) => {
+    const reply = core.kept(method, request) ?? (await perform(core, reader, now, method, request, signal, false));
+    for (const problem of core.alarms(reply, now())) onAlarm(problem);
+    return reply;
+  };
 }
 
 /** What watches ask: the same answers, of which no next page will be wanted. */

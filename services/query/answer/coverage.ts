@@ -132,7 +132,7 @@ export function cover(
   );
   // Counted but undated history is in lifetime totals.
   if (unknown.some((u) => time.kind === 'windows' || u.reason !== 'unknown-history')) exact = false;
-  if (account.skipped > 0n || (time.kind === 'all' && account.lost > 0n)) exact = false;
+  if (account.skipped > 0n || account.skipsUnknown || (time.kind === 'all' && account.lost > 0n)) exact = false;
   addNotes(notes, fleet, metric, hosts, stale, account, time, nowMs);
   if (unknown.length > 0) notes.push(unknownNote(unknown));
   if (gone > 0) notes.push(`${gone} hosts are gone; what they counted is in the answer`);

@@ -1,6 +1,6 @@
 /**
  * Ledgers as callers see them, and the invariant behind every answer: seen = Σ rows + overflow. Folded generations must
- * fit to the last event. The running generation is read while the kernel counts, its ledger a moment apart from its
+ * fit to the last event, and so must one that is sealed and still open. The running generation is read while the kernel counts, its ledger a moment apart from its
  * rows: it may differ by what was counted in between, and only a gross difference is an alarm.
  */
 import type { FleetHost, HostTable } from '../checkpoint/fleet.ts';
@@ -81,6 +81,9 @@ export function accountOf(host: FleetHost, table: HostTable): Account {
   return account;
 }
 
+/** In every note of an equation that does not hold: an alarm. */
+export const unbalanced = 'the ledger does not balance';
+
 export interface Balance {
   /** Sum of all rows, overflow excluded. */
   readonly attributed: bigint;
@@ -113,13 +116,27 @@ export function balanceOf(host: FleetHost, table: HostTable): Balance {
       ? `sealed generations saw ${foldedSeen}, their rows hold ${foldedRows}, lost ${lost}`
       : apart > slack(runningSeen)
         ? `the running generation saw ${runningSeen}, its rows hold ${runningRows}`
-        : undefined;
+        : sealedProblem(host, table);
   return {
     attributed: [...table.bases, ...table.lasts].reduce((n, b) => n + b.held.labelled, 0n),
     overflow: [...table.bases, ...table.lasts].reduce((n, b) => n + b.held.unlabelled, 0n),
     balanced: problem === undefined,
-    problem: problem && `${host.name}/${table.schema.name}: the ledger does not balance: ${problem}`,
+    problem: problem && `${host.name}/${table.schema.name}: ${unbalanced}: ${problem}`,
   };
+}
+
+/** A final generation whose rows are not what it saw: some are on their way, or its equation is broken. */
+function sealedProblem(host: FleetHost, table: HostTable): string | undefined {
+  for (const { record } of host.lineages) {
+    if (record.probe !== table.probe) continue;
+    const key = record.bootId.toString('hex') + record.uuid.toString('hex');
+    for (const r of record.ledgers) {
+      if (r.table !== table.key || !r.current || !r.sealed) continue;
+      const rows = heldBy(table.lasts.filter((b) => b.lineage === key && b.generation === r.generation));
+      if (rows !== r.seen) return `sealed generation ${r.generation} saw ${r.seen}, its rows hold ${rows}`;
+    }
+  }
+  return undefined;
 }
 
 const heldBy = (blocks: HostTable['bases'] | HostTable['lasts']): bigint =>

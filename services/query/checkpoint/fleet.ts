@@ -33,7 +33,13 @@ export interface HostTable {
   readonly probe: string;
   readonly pages: SeriesPageIds[];
   readonly bases: { readonly values: SeriesValues; readonly held: Held }[];
-  readonly lasts: { readonly values: RowValues; readonly held: Held }[];
+  /** `lineage` is its key, as blob names spell it. */
+  readonly lasts: {
+    readonly lineage: string;
+    readonly generation: bigint;
+    readonly values: RowValues;
+    readonly held: Held;
+  }[];
   readonly windows: HostWindow[];
 }
 
@@ -101,7 +107,10 @@ function hostsOf(partition: LoadedPartition, gone: (host: string, mergedMs: numb
       if (!table) continue;
       if (blob.kind === 'series') table.pages.push(blob.page);
       else if (blob.kind === 'base') table.bases.push(blob);
-      else if (blob.kind === 'last') table.lasts.push(blob);
+      else if (name.kind === 'last' && blob.kind === 'last') {
+        const { lineage, generation } = name;
+        table.lasts.push({ lineage, generation, values: blob.values, held: blob.held });
+      }
     }
   }
   return [...hosts.values()];

@@ -69,6 +69,7 @@ const rivals: Fault = {
         patienceMs,
       );
       host.quarantined += twice;
+      if (host.quarantined > host.quarantinedMost) host.quarantinedMost = host.quarantined;
       return over(`${host.name}, ${twice} events set aside`);
     } finally {
       await end();
