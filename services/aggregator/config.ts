@@ -8,6 +8,23 @@ const flag = z.enum(['true', 'false']).transform((v) => v === 'true');
 export const aggregatorSettings = {
   ...natsSettings,
   ...redisSettings,
+  busReplicas: {
+    schema: z
+      .string()
+      .regex(/^[135]$/, 'expected 1, 3 or 5')
+      .transform(Number),
+    value: 'N',
+    fallback: '1',
+    help: 'servers of the bus that hold a copy of the stream each: 1, 3 or 5',
+  },
+  busTags: {
+    schema: z
+      .string()
+      .optional()
+      .transform((text) => (text ?? '').split(',').filter(Boolean)),
+    value: 'TAG,…',
+    help: 'tags that those servers must have',
+  },
   logLevel: {
     schema: z.enum(['debug', 'info', 'warn', 'error', 'silent']),
     value: 'LEVEL',

@@ -36,6 +36,8 @@ async function main(): Promise<void> {
   const store = createRedisCheckpointStore({ ...redisAccess(values), name: 'muster-aggregator', log });
   const source = createNatsBatchSource({
     ...natsAccess(values),
+    replicas: values.busReplicas,
+    tags: values.busTags,
     name: 'muster-aggregator',
     inbox: 'muster-aggregator',
     log,

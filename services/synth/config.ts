@@ -1,5 +1,6 @@
 /** Settings of the synthetic fleet. */
 import { z } from 'zod';
+import { natsSettings } from '../shared/contract/connections.ts';
 import type { Setting, Settings } from '../shared/runtime/settings.ts';
 
 const unitMs: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
@@ -65,12 +66,7 @@ export const synthSettings = {
     value: 'N',
     fallback: '0',
   }),
-  nats: setting({
-    schema: z.string().min(1),
-    help: 'nats-server with JetStream',
-    value: 'HOST:PORT',
-    fallback: '127.0.0.1:4222',
-  }),
+  ...natsSettings,
   logLevel: setting({
     schema: z.enum(['debug', 'info', 'warn', 'error', 'silent']),
     help: 'least level logged',

@@ -1,6 +1,7 @@
 /** The synthetic fleet's process: hosts without kernels, for benchmarks and for trying Muster without privilege. */
 import { randomBytes } from 'node:crypto';
 import process from 'node:process';
+import { natsAccess } from '../shared/adapters/credential-files.ts';
 import { createNatsAgentBus } from '../shared/adapters/nats-agent-bus.ts';
 import { createLog } from '../shared/adapters/pino-log.ts';
 import { failRole, onceTold } from '../shared/adapters/role-process.ts';
@@ -26,7 +27,7 @@ async function main(): Promise<void> {
     return;
   }
   const log = createLog(values.logLevel, { role: 'synth' });
-  const bus = createNatsAgentBus({ address: values.nats, name: 'muster-synth', log });
+  const bus = createNatsAgentBus({ ...natsAccess(values), name: 'muster-synth', inbox: 'muster-synth', log });
   bus.ready.catch(failRole);
   await bus.ready;
   const plan = {

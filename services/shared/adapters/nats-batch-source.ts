@@ -6,7 +6,6 @@
 import { createInbox, type Msg, type NatsConnection, type Subscription } from 'nats';
 import { partitionCount, streamName } from '../contract/subjects.ts';
 import { describeCause, MusterError } from '../runtime/errors.ts';
-import type { Log } from '../runtime/log.ts';
 import type { BatchSource, ReceivedBatch } from '../runtime/ports/batch-source.ts';
 import { inboxPrefix, keepConnected, type NatsLink, type NatsOptions } from './nats-connection.ts';
 import { StallWatch } from './nats-stall.ts';
@@ -15,6 +14,7 @@ import {
   consumerOf,
   ensureConsumer,
   ensureStream,
+  type StreamPlacement,
   parseReply,
   partitionOfReply,
   streamPosition,
@@ -34,9 +34,8 @@ const pullBytes = 576 * 1024;
 const pullBytesLarge = 64 * 1024 * 1024;
 const pullExpiresMs = 60_000;
 const tendEveryMs = 500;
-/** While nothing comes the stream is looked at so often; what came in and did not come out for so long never will. */
-const lookEveryMs = 1_500;
-const stallMs = 3_000;
+/** While nothing comes the stream is looked at so often; what came in and is not out after so long never will be. */
+const [lookEveryMs, stallMs] = [1_500, 3_000];
 const acknowledgement = new TextEncoder().encode('+ACK');
 
 interface Consumption {
@@ -50,32 +49,30 @@ interface Consumption {
   pulledMs: number;
   asked: number;
   got: number;
-  /** Delivered over this connection and not acknowledged yet. */
+  /** Delivered and not acknowledged. */
   held: number;
   large: boolean;
   failing: boolean;
 }
 
-export function createNatsBatchSource(options: NatsOptions): NatsBatchSource {
+export function createNatsBatchSource(options: NatsOptions & Partial<StreamPlacement>): NatsBatchSource {
   return new Source(options);
 }
 
 class Source implements NatsBatchSource {
   readonly ready: Promise<void>;
   private readonly link: NatsLink;
-  private readonly log: Log;
   private readonly consumptions = new Map<number, Consumption>();
   private readonly timer: NodeJS.Timeout;
   private connection: NatsConnection | undefined;
   private inbox = '';
-  private identity: string | undefined;
   private readonly watch = new StallWatch(stallMs);
+  private identity: string | undefined;
   private heardMs = 0;
   private tending = false;
   private closed = false;
 
-  constructor(private readonly options: NatsOptions) {
-    this.log = options.log;
+  constructor(private readonly options: NatsOptions & Partial<StreamPlacement>) {
     this.link = keepConnected(options);
     this.ready = this.link.ready;
     this.link.each((connection) => this.use(connection));
@@ -85,7 +82,7 @@ class Source implements NatsBatchSource {
 
   async streamIdentity(): Promise<string> {
     try {
-      return (this.identity = await ensureStream(this.link.require()));
+      return (this.identity = await ensureStream(this.link.require(), this.options));
     } catch (cause) {
       throw translate('open the stream', cause);
     }
@@ -113,7 +110,7 @@ class Source implements NatsBatchSource {
     try {
       this.link.require().publish(subject, payload);
     } catch (cause) {
-      this.log.debug({ subject, reason: describeCause(cause) }, 'message not sent');
+      this.options.log.debug({ subject, reason: describeCause(cause) }, 'message not sent');
     }
   }
 
@@ -158,10 +155,10 @@ class Source implements NatsBatchSource {
   private async begin(c: Consumption): Promise<void> {
     try {
       const connection = this.link.require();
-      const identity = await ensureStream(connection);
+      const identity = await ensureStream(connection, this.options);
       if (identity !== this.identity) {
         if (this.identity !== undefined)
-          this.log.warn({ stream: streamName, was: this.identity, is: identity }, 'the stream was made again');
+          this.options.log.warn({ stream: streamName, was: this.identity, is: identity }, 'the stream was made again');
         this.identity = identity;
       }
       await ensureConsumer(connection, c.partition, !c.made);
@@ -231,7 +228,7 @@ class Source implements NatsBatchSource {
     if (c.got >= c.asked) this.pull(c);
   }
 
-  /** A pull ended without having brought all it asked for: 404 none, 408 expired, 409 with a reason. */
+  /** A pull ended with less than it asked for: 404 none, 408 expired, 409 with a reason. */
   private ended(c: Consumption, code: number, description: string): void {
     if (code === 100) return;
     if (code === 409 && /exceed/i.test(description) && /bytes/i.test(description)) c.large = c.got === 0;
@@ -251,7 +248,10 @@ class Source implements NatsBatchSource {
         if (c.ready && c.pulling) continue;
         await this.begin(c).catch((cause: unknown) => {
           if (!c.failing)
-            this.log.debug({ partition: c.partition, reason: describeCause(cause) }, 'cannot consume; trying on');
+            this.options.log.debug(
+              { partition: c.partition, reason: describeCause(cause) },
+              'cannot consume; trying on',
+            );
           c.failing = true;
         });
       }
@@ -276,7 +276,7 @@ class Source implements NatsBatchSource {
       const { messages, last } = await streamPosition(connection);
       // What was delivered during the question has reset the watch; an old position must not start it.
       if (this.heardMs !== now || !this.watch.look(performance.now(), messages, last)) return;
-      this.log.error(
+      this.options.log.error(
         { alarm: true, stream: streamName, messages },
         'the bus holds messages that it cannot deliver: the stream is cleared, and hosts repeat what is missing',
       );
@@ -284,7 +284,7 @@ class Source implements NatsBatchSource {
       for (const c of all) c.made = false;
       this.forget();
     } catch (cause) {
-      this.log.debug({ reason: describeCause(cause) }, 'cannot look at the stream; trying on');
+      this.options.log.debug({ reason: describeCause(cause) }, 'cannot look at the stream; trying on');
     }
   }
 }

@@ -26,6 +26,8 @@ export const unacknowledgedMax = 512;
 
 /** err_code of the JetStream API. */
 const notFound = { stream: 10059, consumer: 10014 } as const;
+/** No such number of replicas here, no peers for them, none with the tags. */
+const tooFewServers = new Set([10074, 10005, 10052]);
 const noRoom = new Set([10047, 10023, 10028]);
 
 const apiCode = (cause: unknown): number => (cause as NatsError | undefined)?.api_error?.err_code ?? 0;
@@ -33,13 +35,33 @@ const apiCode = (cause: unknown): number => (cause as NatsError | undefined)?.ap
 /** Only subjects of a partition: a message of none would never be consumed, and stay for ever. */
 const subjects = Array.from({ length: partitionCount }, (_, partition) => partitionSubjects(partition));
 
-/** Makes the stream if it is absent. Returns its identity: the moment it was created. */
-export async function ensureStream(connection: NatsConnection): Promise<string> {
+/** Where a cluster of nats-servers keeps the stream. */
+export interface StreamPlacement {
+  /** Servers that hold a copy each: 1 to 5, an odd number. */
+  readonly replicas: number;
+  /** Tags that those servers must have; none: any. */
+  readonly tags: readonly string[];
+}
+
+/** Makes the stream if it is absent, and moves it where the placement has changed. Returns its identity: the moment it was created. */
+export async function ensureStream(
+  connection: NatsConnection,
+  { replicas = 1, tags = [] }: Partial<StreamPlacement> = {},
+): Promise<string> {
   const manager = await connection.jetstreamManager({ checkAPI: false });
+  const place = {
+    num_replicas: replicas,
+    ...(tags.length > 0 ? { placement: { cluster: '', tags: [...tags] } } : {}),
+  };
   try {
-    return check(await manager.streams.info(streamName));
+    const found = await manager.streams.info(streamName);
+    const identity = check(found);
+    const { num_replicas, placement: at } = found.config;
+    if (num_replicas !== replicas || (at?.tags ?? []).join() !== tags.join())
+      await manager.streams.update(streamName, { ...found.config, ...place });
+    return identity;
   } catch (cause) {
-    if (apiCode(cause) !== notFound.stream) throw cause;
+    if (apiCode(cause) !== notFound.stream) throw unplaceable(cause, replicas, tags);
   }
   for (let bytes = streamBytesMax; ; bytes /= 2) {
     try {
@@ -52,13 +74,24 @@ export async function ensureStream(connection: NatsConnection): Promise<string> 
           discard: DiscardPolicy.New,
           max_bytes: bytes,
           duplicate_window: nanos(duplicateWindowMs),
+          ...place,
         }),
       );
     } catch (cause) {
-      if (!noRoom.has(apiCode(cause)) || bytes <= streamBytesMin) throw cause;
+      if (!noRoom.has(apiCode(cause)) || bytes <= streamBytesMin) throw unplaceable(cause, replicas, tags);
     }
   }
 }
+
+/** Says it where the bus has not enough servers, or none with the tags; any other cause stays as it is. */
+const unplaceable = (cause: unknown, replicas: number, tags: readonly string[]): unknown =>
+  tooFewServers.has(apiCode(cause))
+    ? new MusterError('bus/unfit', `place stream ${streamName}: the bus cannot hold it so`, {
+        values: { replicas, tags: tags.join(',') },
+        cause,
+        remedy: 'start more servers of the cluster, or lower --bus-replicas',
+      })
+    : cause;
 
 function check({
   created,

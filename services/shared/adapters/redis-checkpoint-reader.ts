@@ -43,12 +43,13 @@ function unwrap(link: RedisLink, what: string, replies: [Error | null, unknown][
 
 async function heads(link: RedisLink, partitions: readonly number[]): Promise<Map<number, StoredHead>> {
   const what = 'read heads';
-  const pipeline = link.client.pipeline();
-  for (const p of partitions) pipeline.hmgetBuffer(partitionKeys(p).head, 'version', 'commit', 'head');
-  const replies = unwrap(link, what, await link.send(what, () => pipeline.exec()));
+  // Not a pipeline: of a cluster the partitions lie on several servers. They leave in one write all the same.
+  const replies = await link.send(what, (c) =>
+    Promise.all(partitions.map((p) => c.hmgetBuffer(partitionKeys(p).head, 'version', 'commit', 'head'))),
+  );
   const found = new Map<number, StoredHead>();
   for (const [i, partition] of partitions.entries()) {
-    const head = headOf(replies[i] as HeadFields);
+    const head = headOf(replies[i]!);
     if (head) found.set(partition, head);
   }
   return found;

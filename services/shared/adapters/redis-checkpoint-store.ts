@@ -41,21 +41,26 @@ export function createRedisCheckpointStore(options: RedisOptions): CheckpointSto
   };
 }
 
+/** Each server that takes writes must keep them. */
 async function verify(link: RedisLink, { address, log }: RedisOptions): Promise<void> {
   await link.usable(resolveMs);
-  const info = await link.send('check store', (c) => c.info());
-  const field = (name: string): string | undefined => new RegExp(`^${name}:(.*?)\\r?$`, 'm').exec(info)?.[1];
-  const policy = field('maxmemory_policy');
-  if (policy !== undefined && policy !== 'noeviction') {
-    throw new MusterError('store/unfit', 'check store: it evicts', {
-      values: { redis: address, 'maxmemory-policy': policy },
-    });
+  // Says what is wrong where there is no connection at all.
+  await link.send('check store', (c) => c.hget(partitionKeys(0).head, 'version'));
+  const infos = await link.send('check store', () => Promise.all(link.masters().map((server) => server.info())));
+  for (const info of infos) {
+    const field = (name: string): string | undefined => new RegExp(`^${name}:(.*?)\\r?$`, 'm').exec(info)?.[1];
+    const policy = field('maxmemory_policy');
+    if (policy !== undefined && policy !== 'noeviction') {
+      throw new MusterError('store/unfit', 'check store: it evicts', {
+        values: { redis: address, 'maxmemory-policy': policy },
+      });
+    }
+    if (field('aof_enabled') === '0')
+      log.warn(
+        { redis: address },
+        'store has no append-only file: what it lost at a crash comes back by resync, without its windows',
+      );
   }
-  if (field('aof_enabled') === '0')
-    log.warn(
-      { redis: address },
-      'store has no append-only file: what it lost at a crash comes back by resync, without its windows',
-    );
 }
 
 /** The digest of a blob with its length: "deadbeef:42". */

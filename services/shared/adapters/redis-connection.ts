@@ -1,15 +1,15 @@
 /**
- * One connection to redis-server that never sends a command twice: ioredis would repeat what was in flight when a
- * connection broke. Its errors become MusterErrors here, once.
+ * The link to redis-server, or to a Redis Cluster where several addresses are given, that never sends a command twice:
+ * ioredis would repeat what was in flight when a connection broke. Its errors become MusterErrors here, once.
  */
-import { Redis } from 'ioredis';
+import { Cluster, Redis } from 'ioredis';
 import { describeCause, MusterError } from '../runtime/errors.ts';
 import type { Log } from '../runtime/log.ts';
 import type { TlsIdentity } from './credential-files.ts';
 
 /** Where the store is, and what opens it. */
 export interface RedisAccess {
-  /** HOST:PORT */
+  /** HOST:PORT, or several with commas: nodes of a cluster, of which one must answer to find the others. */
   readonly address: string;
   readonly username?: string;
   readonly password?: string;
@@ -28,10 +28,15 @@ export interface RedisOptions extends RedisAccess {
 const waitMaxMs = 1000;
 const answerMsDefault = 5000;
 
+/** Commands on keys that share a hash tag work on both alike. */
+export type RedisClient = Redis | Cluster;
+
 export interface RedisLink {
-  readonly client: Redis;
+  readonly client: RedisClient;
+  /** The servers that take writes: one, or the masters of the cluster. */
+  masters(): Redis[];
   /** Runs a command; rejects with MusterError. Never queued, never repeated. */
-  send<T>(what: string, run: (client: Redis) => Promise<T>): Promise<T>;
+  send<T>(what: string, run: (client: RedisClient) => Promise<T>): Promise<T>;
   /** Resolves true when the connection can be used, false when it cannot within `ms`. */
   usable(ms: number): Promise<boolean>;
   translate(what: string, cause: unknown): MusterError;
@@ -40,24 +45,9 @@ export interface RedisLink {
 
 export function connectRedis(options: RedisOptions): RedisLink {
   const { address, log } = options;
-  const at = address.lastIndexOf(':');
   let away = true;
   let closed = false;
-  const client = new Redis({
-    host: address.slice(0, at),
-    port: Number(address.slice(at + 1)),
-    ...(options.username !== undefined ? { username: options.username } : {}),
-    ...(options.password !== undefined ? { password: options.password } : {}),
-    ...(options.tls ? { tls: { ...options.tls } } : {}),
-    connectionName: options.name,
-    enableOfflineQueue: false,
-    autoResendUnfulfilledCommands: false,
-    maxRetriesPerRequest: 0,
-    commandTimeout: options.answerMs ?? answerMsDefault,
-    connectTimeout: 5000,
-    enableReadyCheck: true,
-    retryStrategy: (tries) => (closed ? null : Math.min(waitMaxMs, 50 * 2 ** Math.min(tries, 6))),
-  });
+  const client = createClient(options, () => closed);
   let trouble: unknown;
   client.on('error', (cause: unknown) => {
     trouble = cause;
@@ -93,6 +83,7 @@ export function connectRedis(options: RedisOptions): RedisLink {
 
   return {
     client,
+    masters: () => (client instanceof Cluster ? client.nodes('master') : [client]),
     translate,
     async send(what, run) {
       try {
@@ -120,6 +111,42 @@ export function connectRedis(options: RedisOptions): RedisLink {
       client.disconnect();
     },
   };
+}
+
+function createClient(options: RedisOptions, closed: () => boolean): RedisClient {
+  const nodes = options.address.split(',').map((node) => {
+    const at = node.lastIndexOf(':');
+    return { host: node.slice(0, at), port: Number(node.slice(at + 1)) };
+  });
+  const wait = (tries: number): number | null => (closed() ? null : Math.min(waitMaxMs, 50 * 2 ** Math.min(tries, 6)));
+  const connection = {
+    ...(options.username !== undefined ? { username: options.username } : {}),
+    ...(options.password !== undefined ? { password: options.password } : {}),
+    ...(options.tls ? { tls: { ...options.tls } } : {}),
+    connectionName: options.name,
+    autoResendUnfulfilledCommands: false,
+    maxRetriesPerRequest: 0,
+    commandTimeout: options.answerMs ?? answerMsDefault,
+    connectTimeout: 5000,
+  };
+  if (nodes.length === 1)
+    return new Redis({
+      ...connection,
+      ...nodes[0],
+      enableOfflineQueue: false,
+      enableReadyCheck: true,
+      retryStrategy: wait,
+    });
+  return new Cluster(nodes, {
+    redisOptions: connection,
+    enableOfflineQueue: false,
+    clusterRetryStrategy: wait,
+    // With a delay ioredis would send again what a dead node may have done. What is moved was not done.
+    retryDelayOnFailover: 0,
+    retryDelayOnClusterDown: 0,
+    slotsRefreshTimeout: 2000,
+    slotsRefreshInterval: 2000,
+  });
 }
 
 /** True for an error that the server itself sent: the command was refused and did nothing. */
