@@ -2,6 +2,7 @@
 import type { AgentConfig } from './config.ts';
 import type { createComposer } from './batch/compose.ts';
 import type { ChangedRows } from './batch/changed-rows.ts';
+import type { Missing } from '../shared/contract/lineage.ts';
 import type { AgentEffect, Instant } from './effects.ts';
 import type { LineageState } from './lineage-state.ts';
 
@@ -13,6 +14,8 @@ export interface AgentState {
   readonly unopened: Map<string, { tries: number; foreign: boolean }>;
   /** Directories without a link, and since when (wall clock, Unix ns). */
   detached: ReadonlyMap<string, bigint>;
+  /** Probes that the loader could not load, as last found. */
+  missing: readonly Missing[];
   /** Lineage of each message that is not confirmed. */
   readonly tokens: Map<number, LineageState>;
   readonly compose: ReturnType<typeof createComposer>;

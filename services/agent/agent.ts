@@ -33,6 +33,7 @@ export const createAgent = (config: AgentConfig): AgentState => ({
   lineages: new Map(),
   unopened: new Map(),
   detached: new Map(),
+  missing: [],
   tokens: new Map(),
   compose: createComposer(config.wireVersion),
   changed: [],

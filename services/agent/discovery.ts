@@ -11,8 +11,14 @@ type EventOf<K extends AgentEvent['kind']> = Extract<AgentEvent, { kind: K }>;
 
 /** All directories there are: new ones are opened, of lost ones the mapped memory is read once more. */
 export function found(a: AgentState, event: EventOf<'found'>, out: Effects): void {
-  const { directories, ended = [], detached = new Map<string, bigint>() } = event;
+  const { directories, ended = [], detached = new Map<string, bigint>(), missing = [] } = event;
   a.detached = detached;
+  if (JSON.stringify(missing) !== JSON.stringify(a.missing)) {
+    a.missing = missing;
+    // Any one keyframe tells it.
+    const [teller] = a.lineages.values();
+    if (teller) teller.active.keyframeDue = true;
+  }
   for (const l of a.lineages.values()) noteDetached(a, l);
   const present = new Set(directories);
   for (const directory of a.unopened.keys()) if (!present.has(directory)) a.unopened.delete(directory);

@@ -5,6 +5,7 @@
  */
 import type { MeasuredRuns } from './batch/compose.ts';
 import type { ErrorCode } from '../shared/runtime/errors.ts';
+import type { Missing } from '../shared/contract/lineage.ts';
 import type { ProgramAccount, TableImage } from '../shared/runtime/ports/pinned-tables.ts';
 
 /** Both clocks at one instant: CLOCK_BOOTTIME, which never steps, and Unix time. */
@@ -45,6 +46,8 @@ export type AgentEvent =
       readonly directories: readonly string[];
       readonly ended?: readonly string[];
       readonly detached?: ReadonlyMap<string, bigint>;
+      /** Probes that could not be loaded. */
+      readonly missing?: readonly Missing[];
     }
   | {
       readonly kind: 'opened';

@@ -4,6 +4,7 @@ import { hostname, machine, release } from 'node:os';
 import process from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { boottimeNs } from '../shared/adapters/libc.ts';
+import { bpfRefused } from '../shared/adapters/libbpf-features.ts';
 import { createPinnedTables } from '../shared/adapters/libbpf-pinned-tables.ts';
 import { natsAccess } from '../shared/adapters/credential-files.ts';
 import { createNatsAgentBus } from '../shared/adapters/nats-agent-bus.ts';
@@ -19,7 +20,7 @@ import { createPinPerformer } from './perform.ts';
 import { agentSettings } from './settings.ts';
 import { drive } from './adapters/drive.ts';
 import { createKeeperClient } from './adapters/keeper-client.ts';
-import { describePrivileges, dropPrivileges, readPrivileges } from './adapters/privileges.ts';
+import { describePrivileges, dropPrivileges, onlyBpf, readPrivileges, requireBpf } from './adapters/privileges.ts';
 
 /** Longest time for the last read to be confirmed. */
 const stopBoundMs = 5000;
@@ -41,9 +42,12 @@ async function main(): Promise<void> {
   const now = (): Instant => ({ boottimeNs: boottimeNs(), wallNs: BigInt(Date.now()) * 1_000_000n });
   now();
   const access = natsAccess(values);
-  const privileges = values.uid === undefined ? readPrivileges() : dropPrivileges(values.uid, values.gid ?? values.uid);
+  const privileges =
+    values.uid === undefined ? readPrivileges() : dropPrivileges(values.uid, values.gid ?? values.uid, bpfRefused);
+  requireBpf(bpfRefused());
   const capabilities = describePrivileges(privileges);
-  if (capabilities !== 'none') log.warn({ capabilities }, 'this process could run with less');
+  if (capabilities !== 'none' && capabilities !== onlyBpf)
+    log.warn({ capabilities }, 'this process could run with less');
 
   const bus = createNatsAgentBus({
     ...access,

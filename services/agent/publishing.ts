@@ -8,6 +8,7 @@ import { collectChanged, createChangedRows, markSent, type ChangedRows, type Sen
 import { envelopeBytes, type Envelope } from './batch/compose.ts';
 import { planParts, type TableUpdate } from './batch/parts.ts';
 import { messageId } from './bus/message-id.ts';
+import type { Missing } from '../shared/contract/lineage.ts';
 import type { AgentState, Effects } from './agent-state.ts';
 import type { LineageImage } from './effects.ts';
 import type { GenerationRows, LineageState } from './lineage-state.ts';
@@ -92,6 +93,8 @@ export function publishUpdate(
           kernelRelease: config.kernelRelease,
           schemaJson: l.schemaJson,
           kernelBytes: l.meta.billBytes === undefined ? undefined : BigInt(Math.round(l.meta.billBytes)),
+          hooks: new Map(l.meta.programs.map((p) => [p.name, p.hook])),
+          missing: missingOf(a),
         }
       : undefined,
   };
@@ -129,6 +132,16 @@ function newDefinitions(
 /** Σ seen of the generations before the one that is sent: the pinned record, and the sealed one that is not in it yet. */
 function retiredBefore(l: LineageState, sealed: boolean, table: number): bigint {
   return l.retiredSeen[table]! + (sealed ? 0n : (l.sealedSeen?.[table] ?? 0n));
+}
+
+/** What is told of them at most: messages are bounded. */
+const missingMax = 64;
+const reasonCharsMax = 200;
+
+/** Probes that could not be loaded, and programs that the others count without. */
+function missingOf(a: AgentState): Missing[] {
+  const own = [...a.lineages.values()].flatMap((l) => (l.ended || l.gone ? [] : (l.meta.missing ?? [])));
+  return [...a.missing, ...own].slice(0, missingMax).map((m) => ({ ...m, reason: m.reason.slice(0, reasonCharsMax) }));
 }
 
 /** Where this kind of hook has no counter of skipped runs, a zero would be a claim. */

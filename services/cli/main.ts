@@ -106,6 +106,7 @@ async function runDoctor(entry: VerbEntry, argv: readonly string[]): Promise<num
     nats: text('nats'),
     redis: text('redis'),
     objects: join(findRoot(), 'build/bpf'),
+    services: servicesOf(findRoot()),
     answers: async () => {
       const { connectQuery } = await import('../shared/adapters/grpc-client.ts');
       const client = connectQuery(listen);
@@ -166,7 +167,8 @@ async function runLoad(entry: VerbEntry, argv: readonly string[]): Promise<numbe
     out('\nWithout words it is `muster loader`: see `muster loader --help`.\n');
     return 0;
   }
-  return load(parts, read, { root: findRoot(), format: outputFormat(read.options), out, note });
+  const root = findRoot();
+  return load(parts, read, { root, services: servicesOf(root), format: outputFormat(read.options), out, note });
 }
 
 async function runUnload(entry: VerbEntry, argv: readonly string[]): Promise<number> {

@@ -7,15 +7,17 @@ import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { libbpf, possibleCpus } from '../shared/adapters/libbpf.ts';
+import { bpfRefused, kernelFeatures } from '../shared/adapters/libbpf-features.ts';
 import { preloadForeign } from '../shared/adapters/libc.ts';
 import { createLog, logLevels } from '../shared/adapters/pino-log.ts';
 import { failRole, onceTold } from '../shared/adapters/role-process.ts';
 import { MusterError } from '../shared/runtime/errors.ts';
+import { refuseKernel, type KernelReport } from '../shared/runtime/kernel-features.ts';
 import type { Log } from '../shared/runtime/log.ts';
 import type { Settings, ValuesOf } from '../shared/runtime/settings.ts';
 import { resolveSettings, roleHelp } from '../shared/runtime/settings.ts';
-import { readProbe, requireKernelTypes, requirePrivilege, resolveScope } from './adapters/host.ts';
-import { Keeper } from './adapters/libbpf-keeper.ts';
+import { kernelRelease, readProbe, requireKernelTypes, requirePrivilege, resolveScope } from './adapters/host.ts';
+import { Keeper, missingOf } from './adapters/libbpf-keeper.ts';
 import type { FailedProbe } from './adapters/libbpf-keeper.ts';
 import { LibbpfProbeKernel } from './adapters/libbpf-probe-kernel.ts';
 import { PinRoot } from './adapters/pin-root.ts';
@@ -79,6 +81,7 @@ const settings = {
   socket: { schema: z.string().optional(), help: 'Unix socket to answer on, with --keep', value: 'PATH' },
   keep: { schema: flag, help: 'stay and answer requests, instead of exiting when all is pinned', fallback: 'false' },
   logLevel: { schema: z.enum(logLevels), help: `one of ${logLevels.join(', ')}`, value: 'LEVEL', fallback: 'info' },
+  features: { schema: flag, help: 'print what this kernel has of what Muster needs, and exit', fallback: 'false' },
   help: { schema: flag, help: 'show this text', fallback: 'false' },
 } satisfies Settings;
 
@@ -103,6 +106,13 @@ async function main(argv: readonly string[]): Promise<number> {
   requireKernelTypes();
   preloadForeign();
   libbpf();
+  const features = kernelFeatures();
+  if (values.features) {
+    process.stdout.write(`${JSON.stringify({ features, agentNeedsBpf: agentNeedsBpf() } satisfies KernelReport)}\n`);
+    return 0;
+  }
+  const refusal = refuseKernel(features, kernelRelease());
+  if (refusal) throw refusal;
   const root = PinRoot.acquire(values.pinRoot, values.gid);
   const kernel = new LibbpfProbeKernel(root);
   const objects = values.objects ?? defaultObjects();
@@ -124,9 +134,24 @@ async function main(argv: readonly string[]): Promise<number> {
         ),
       log,
     );
+  root.writeMissing(missingOf(failed));
   if (values.keep) return keep(keeper(), values, { loaded, failed }, log);
   ready(loaded, failed);
   return 0;
+}
+
+/** Tried as a nobody without capabilities; undefined where this process cannot become one. */
+function agentNeedsBpf(): boolean | undefined {
+  const nobody = 65534;
+  if (process.getuid!() !== 0) return undefined;
+  try {
+    process.setgroups!([]);
+    process.setgid!(nobody);
+    process.setuid!(nobody);
+  } catch {
+    return undefined;
+  }
+  return bpfRefused();
 }
 
 /** One probe's failure stops no other; when all fail, the first failure is the loader's. */
@@ -147,7 +172,7 @@ function bringUpAll(
     } catch (error) {
       if (!(error instanceof MusterError)) throw error;
       errors.push(error);
-      failed.push({ probe, code: error.code, message: error.message });
+      failed.push({ probe, code: error.code, message: error.message, reason: error.what });
       log.error(
         { probe, code: error.code, fix: error.remedy, ...(error.log ? { verifierLog: error.log } : {}) },
         error.message,

@@ -250,6 +250,7 @@ export class World {
       objects: join(this.directory, 'build/bpf'),
       stateDir: this.directory,
       foreignFiles: true,
+      hasBpf: true,
       options,
       instance,
       ports: { nats: this.natsPort, redis: this.redisPort },

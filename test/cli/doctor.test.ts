@@ -7,6 +7,7 @@ const good: HostFacts = {
   kernel: '6.1.0-18-amd64',
   node: 'v20.19.0',
   btf: true,
+  features: { features: [{ name: 'atomics', since: '5.12', present: true }], agentNeedsBpf: false },
   bpffs: true,
   tracefs: true,
   uid: 0,
@@ -26,7 +27,13 @@ test('a good machine passes everything', () => {
 });
 
 const lacks: [Partial<HostFacts>, string, 'warn' | 'fail'][] = [
-  [{ kernel: '5.10.0-28-amd64' }, 'kernel', 'fail'],
+  [
+    { features: { features: [{ name: 'atomics', since: '5.12', present: false }], agentNeedsBpf: false } },
+    'kernel features',
+    'fail',
+  ],
+  [{ features: { features: [], agentNeedsBpf: true } }, 'agent’s privilege', 'warn'],
+  [{ features: { error: 'could not be tried: load BPF programs' } }, 'kernel features', 'warn'],
   [{ btf: false }, 'kernel BTF', 'fail'],
   [{ bpffs: false }, 'bpffs', 'fail'],
   [{ tracefs: false }, 'tracefs', 'warn'],

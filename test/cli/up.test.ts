@@ -81,6 +81,7 @@ describe('commands', () => {
     objects: '/m/build/bpf',
     stateDir: '/s',
     foreignFiles: false,
+    hasBpf: true,
     options: parseUpOptions({ ...minimal, label: ['a=1', 'b=2'], rows: ['t=5', 'u=6'], probes: 'syscalls' }),
     instance: { uid: 61200, gid: 61200, pinRoot: '/sys/fs/bpf/x', runDir: '/run/x' },
     ports: { nats: 1, redis: 2 },
@@ -93,7 +94,7 @@ describe('commands', () => {
       if (role === 'keeper') continue;
       assert.match(line(role), /--bounding-set=-all --no-new-privs/, role);
       const kept = /\+(\S+) setpriv/.exec(line(role))?.[1];
-      assert.equal(kept, role === 'agent' ? 'setuid,+setgid' : undefined, role);
+      assert.equal(kept, role === 'agent' ? 'setuid,+setgid,+bpf' : undefined, role);
     }
   });
 

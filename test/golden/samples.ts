@@ -70,8 +70,8 @@ const plain = of(Batch, {
     },
   ],
   programs: [
-    { program: 'on_sys_enter', skipped: 0n, runs: 12n, runTimeNs: 345n },
-    { program: 'on_tick', skipped: undefined, runs: 0n, runTimeNs: 0n },
+    { program: 'on_sys_enter', skipped: 0n, runs: 12n, runTimeNs: 345n, hook: '' },
+    { program: 'on_tick', skipped: undefined, runs: 0n, runTimeNs: 0n, hook: '' },
   ],
 });
 
@@ -205,7 +205,7 @@ const checkpoints: Record<string, Sample> = {
               excess: 0n,
             },
           ],
-          programs: [{ program: 'on_sys_enter', skipped: 4n, runs: 5n, runTimeNs: 6n }],
+          programs: [{ program: 'on_sys_enter', skipped: 4n, runs: 5n, runTimeNs: 6n, hook: '' }],
           readWallNs: 7n,
           tableKeys: ['syscalls'],
           mergedWallMs: 8n,

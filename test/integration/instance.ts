@@ -53,7 +53,7 @@ export class Instance {
   /** Resolves once it says that it answers. */
   static async start(
     flags: readonly string[] = [],
-    more: { stateDir?: string; listen?: string } = {},
+    more: { stateDir?: string; listen?: string; wrapper?: readonly string[] } = {},
   ): Promise<Instance> {
     const instance = await Instance.launch(flags, more);
     await until(
@@ -68,13 +68,13 @@ export class Instance {
 
   static async launch(
     flags: readonly string[] = [],
-    more: { stateDir?: string; listen?: string } = {},
+    more: { stateDir?: string; listen?: string; wrapper?: readonly string[] } = {},
   ): Promise<Instance> {
     const stateDir = more.stateDir ?? mkdtempSync(join(tmpdir(), 'muster-up-'));
     const listen = more.listen ?? `127.0.0.1:${await freePort()}`;
-    const child = spawn(process.execPath, [cli, 'up', '--state-dir', stateDir, '--listen', listen, ...flags], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
+    const words = [process.execPath, cli, 'up', '--state-dir', stateDir, '--listen', listen, ...flags];
+    const [program, ...rest] = [...(more.wrapper ?? []), ...words] as [string, ...string[]];
+    const child = spawn(program, rest, { stdio: ['ignore', 'pipe', 'pipe'] });
     return new Instance(child, stateDir, listen);
   }
 

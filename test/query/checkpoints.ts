@@ -86,6 +86,10 @@ export interface HostFill {
   /** What the kernel timed of each lineage's program. */
   readonly measured?: Partial<ProgramRecord>;
   readonly kernelBytes?: bigint;
+  readonly clockSkewMs?: number;
+  readonly missing?: HostRecord['missing'];
+  /** A second lineage of each probe, of another boot, set aside. */
+  readonly namesake?: { readonly mergedMs: number };
 }
 
 export const nowMs = Date.UTC(2026, 0, 31, 12, 0, 5);
@@ -131,7 +135,14 @@ export function blobsOf(fill: HostFill): Map<string, Uint8Array> {
         state: 'live',
         ledgers: [ledger],
         programs: [
-          { program: 'p', skipped: 'skipped' in fill ? fill.skipped : 0n, runs: 0n, runTimeNs: 0n, ...fill.measured },
+          {
+            program: 'p',
+            skipped: 'skipped' in fill ? fill.skipped : 0n,
+            runs: 0n,
+            runTimeNs: 0n,
+            hook: '',
+            ...fill.measured,
+          },
         ],
         ...(fill.kernelBytes === undefined ? {} : { kernelBytes: fill.kernelBytes }),
         readWallNs: readNs,
@@ -142,6 +153,18 @@ export function blobsOf(fill: HostFill): Map<string, Uint8Array> {
       };
     },
   );
+  const { namesake } = fill;
+  const namesakes =
+    namesake === undefined
+      ? []
+      : probes.map((p) => ({
+          ...p,
+          uuid: Buffer.alloc(16, 8),
+          bootId: Buffer.alloc(16, 2),
+          state: 'namesake',
+          ledgers: p.ledgers.map((l) => ({ ...l, seen: 0n, overflow: 0n, current: false, quarantined: 9n })),
+          mergedWallMs: BigInt(namesake.mergedMs),
+        }));
   put(
     { kind: 'host', host },
     HostRecord.encode({
@@ -152,12 +175,13 @@ export function blobsOf(fill: HostFill): Map<string, Uint8Array> {
       readWallNs: readNs,
       mergedWallMs,
       intervalNs: 1_000_000_000n,
-      lineages: probes as never,
+      lineages: [...probes, ...namesakes] as never,
       folded: [],
       unknown: [...(fill.unknown ?? [])],
       synthetic: fill.synthetic ?? false,
       quarantinedBatches: fill.refused ?? 0n,
-      clockSkewMs: 0n,
+      clockSkewMs: BigInt(fill.clockSkewMs ?? 0),
+      missing: [...(fill.missing ?? [])],
     }).finish(),
   );
   for (const table of fill.tables) {

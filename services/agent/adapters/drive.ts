@@ -145,6 +145,7 @@ export function drive(options: DriveOptions): Driver {
         directories,
         ended: tables.ended?.(directories) ?? [],
         detached: tables.detached?.(directories) ?? new Map(),
+        missing: tables.missing?.() ?? [],
       });
     } catch (cause) {
       if (!listFailed) log.warn({ reason: describeCause(cause) }, 'pins cannot be listed; reading those that are open');

@@ -1,11 +1,11 @@
 /**
- * Gives up every privilege once all code is loaded: groups, gid, uid, in all threads (glibc applies them to each). The
- * process is to be started with an empty bounding set and no_new_privs (setpriv), for these are per thread and nothing
+ * Gives up every privilege once all code is loaded: groups, gid, uid, in all threads (glibc applies them to each); all
+ * but CAP_BPF, of the main thread, where the kernel lets no bpf() call pass without it (before 5.19). The process is to be started with an empty bounding set and no_new_privs (setpriv), for these are per thread and nothing
  * in Node reaches the others. Source: capabilities(7), credentials(7); docs/decisions/0004.
  */
 import { readFileSync, readdirSync } from 'node:fs';
 import { z } from 'zod';
-import { dropBoundingSet, setNoNewPrivileges } from '../../shared/adapters/libc.ts';
+import { dropBoundingSet, keepPermitted, setCapabilities, setNoNewPrivileges } from '../../shared/adapters/libc.ts';
 import { MusterError } from '../../shared/runtime/errors.ts';
 
 const threadStatus = z.object({
@@ -59,8 +59,14 @@ export function readPrivileges(): Privileges {
   };
 }
 
-/** Becomes `uid` and `gid` without groups. Throws MusterError config/invalid when anything is left that could act. */
-export function dropPrivileges(uid: number, gid: number): Privileges {
+const CAP_BPF = 1n << 39n;
+
+/**
+ * Becomes `uid` and `gid` without groups. `bpfRefused` tells, once that is done, whether the kernel refuses bpf() to this
+ * process: then CAP_BPF is kept. Throws MusterError config/invalid when anything else is left that could act, and
+ * bpf/no-privilege when there is no CAP_BPF to keep.
+ */
+export function dropPrivileges(uid: number, gid: number, bpfRefused: () => boolean): Privileges {
   if (uid === 0)
     throw new MusterError('config/invalid', 'become --uid 0: the agent is not to be root', {
       remedy: 'choose another uid, e.g. 65534',
@@ -69,6 +75,7 @@ export function dropPrivileges(uid: number, gid: number): Privileges {
     // Without setpriv this reaches the main thread alone; the ready line then says what the others keep.
     dropBoundingSet();
     setNoNewPrivileges();
+    keepPermitted(true);
     process.setgroups!([]);
     process.setgid!(gid);
     process.setuid!(uid);
@@ -78,8 +85,15 @@ export function dropPrivileges(uid: number, gid: number): Privileges {
       remedy: 'start as root or with CAP_SETUID and CAP_SETGID',
     });
   }
+  const kept = bpfRefused() ? CAP_BPF : 0n;
+  if (!setCapabilities(kept)) {
+    setCapabilities(0n);
+    requireBpf(true);
+  }
+  keepPermitted(false);
   const left = readPrivileges();
-  if (left.effective !== '0' || left.permitted !== '0' || left.uids.some((u) => u !== uid)) {
+  const mask = kept.toString(16);
+  if (left.effective !== mask || left.permitted !== mask || left.uids.some((u) => u !== uid)) {
     throw new MusterError('config/invalid', 'drop privileges: some are left', {
       values: { uids: left.uids.join(','), effective: left.effective, permitted: left.permitted },
       remedy: 'start with: setpriv --bounding-set=-all --no-new-privs',
@@ -88,8 +102,31 @@ export function dropPrivileges(uid: number, gid: number): Privileges {
   return left;
 }
 
+/** Refuses where every later bpf() call would be refused, with the way out. */
+export function requireBpf(refused: boolean): void {
+  if (!refused) return;
+  throw new MusterError('bpf/no-privilege', 'read pinned maps: this kernel refuses it to a process without CAP_BPF', {
+    cause: `Linux before 5.19 with kernel.unprivileged_bpf_disabled=${unprivilegedBpf()}: every bpf() call needs CAP_BPF there`,
+    remedy:
+      'start the agent as root through `setpriv --inh-caps=-all,+setuid,+setgid,+bpf setpriv --bounding-set=-all --no-new-privs`, as `muster up` does: it keeps CAP_BPF and nothing else; or use Linux 5.19 or newer',
+  });
+}
+
+function unprivilegedBpf(): string {
+  try {
+    return readFileSync('/proc/sys/kernel/unprivileged_bpf_disabled', 'utf8').trim();
+  } catch {
+    return '?';
+  }
+}
+
+/** All that an agent may have, on kernels before 5.19. */
+export const onlyBpf = 'CAP_BPF alone';
+
 /** One word for the ready line and the log. */
 export function describePrivileges(p: Privileges): string {
+  if (p.effective === CAP_BPF.toString(16) && p.permitted === p.effective && p.bounding === '0' && p.noNewPrivs)
+    return onlyBpf;
   if (p.effective !== '0' || p.permitted !== '0') return `effective 0x${p.effective}, permitted 0x${p.permitted}`;
   if (p.bounding !== '0')
     return `none, but the bounding set is 0x${p.bounding}: start through setpriv --bounding-set=-all`;

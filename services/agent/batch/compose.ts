@@ -3,6 +3,7 @@ import { encodeBatch, type Batch, type LineageRef, type TableLedger } from '../.
 import { emptyColumns, reserveRows, type Columns } from '../../shared/contract/columns.ts';
 import { wireFormat } from '../../shared/contract/wire.ts';
 import { assert } from '../../shared/runtime/assert.ts';
+import type { Missing } from '../../shared/contract/lineage.ts';
 import { toBigInt } from '../../shared/algebra/limbs.ts';
 import type { ProgramAccount } from '../../shared/runtime/ports/pinned-tables.ts';
 import type { Part, TableUpdate } from './parts.ts';
@@ -24,6 +25,9 @@ export interface Envelope {
         readonly kernelRelease: string;
         readonly schemaJson: string;
         readonly kernelBytes: bigint | undefined;
+        /** Of the programs, by name. */
+        readonly hooks: ReadonlyMap<string, string>;
+        readonly missing: readonly Missing[];
       }
     | undefined;
 }
@@ -43,6 +47,8 @@ export function envelopeBytes(envelope: Envelope, updates: readonly TableUpdate[
   const k = envelope.keyframe;
   if (k) {
     units += k.kernelRelease.length + k.schemaJson.length;
+    for (const hook of k.hooks.values()) units += hook.length;
+    for (const m of k.missing) units += m.probe.length + m.program.length + m.hook.length + m.reason.length + 16;
     for (const [name, value] of Object.entries(k.hostLabels)) units += name.length + value.length + 8;
   }
   // Fixed fields of the envelope, of a table (ledger of five numbers, block header), of a program.
@@ -91,11 +97,13 @@ export function createComposer(
         runs: p.runs,
         runTimeNs: p.runTimeNs,
         ...p.period,
+        hook: envelope.keyframe?.hooks.get(p.program) ?? '',
       })),
       schemaJson: envelope.keyframe?.schemaJson ?? '',
       checksum: 0,
       synthetic: false,
       kernelBytes: envelope.keyframe?.kernelBytes,
+      missing: [...(envelope.keyframe?.missing ?? [])],
     };
     return encodeBatch(batch);
   };

@@ -108,6 +108,7 @@ function restoreHost(record: HostRecord): HostState {
       record.folded.map((f) => [`${f.probe}/${f.table}`, { ...foldedLedger(f), probe: f.probe, table: f.table }]),
     ),
     unknown: record.unknown,
+    missing: record.missing,
     changed: false,
     resyncMs: -1e15,
     wanted: new Map(),
@@ -185,6 +186,10 @@ function restoreLineage(host: HostState, r: LineageRecord): LineageState {
     committed: r.foldedThrough,
     announced: 0n,
     toldMs: -1e15,
+    // This process has not heard of it.
+    heardMs: 0,
+    readsSinceHeir: 0,
+    aloneSinceMs: 0,
   };
 }
 

@@ -133,6 +133,7 @@ function hostRecord(host: HostState): HostRecord {
     synthetic: host.synthetic,
     quarantinedBatches: host.quarantinedBatches,
     clockSkewMs: BigInt(host.clockSkewMs),
+    missing: [...host.missing],
   };
 }
 

@@ -1,5 +1,6 @@
 /** What is kept of a host besides its rows: who it is, how its clock stands, what was refused of it, when it was asked. */
 import type { Batch } from '../../shared/contract/batch.ts';
+import type { Missing } from '../../shared/contract/lineage.ts';
 import type { Poison } from '../bus/receive.ts';
 import type { HostState, MergeEffect, MergeState } from './state.ts';
 import { skewMaxMs } from './windows.ts';
@@ -10,6 +11,7 @@ const asksMax = 24;
 /** A host's own labels are in its record, which is written with each checkpoint. */
 const labelsMax = 64;
 const labelCharsMax = 256;
+const missingMax = 64;
 /** Poison messages kept as examples. */
 const recentMax = 16;
 
@@ -28,6 +30,7 @@ export const createHost = (host: string): HostState => ({
   lineages: [],
   folded: new Map(),
   unknown: [],
+  missing: [],
   changed: false,
   resyncMs: -1e15,
   wanted: new Map(),
@@ -88,6 +91,7 @@ function ask(host: HostState, reason: string, lineageUuid: string, nowMs: number
 export function describeHost(host: HostState, batch: Batch): void {
   if (batch.keyframe) {
     if (batch.part <= 1) host.labels = boundedLabels(batch.hostLabels);
+    host.missing = boundedMissing(batch.missing);
     if (batch.kernelRelease) host.kernelRelease = batch.kernelRelease.slice(0, labelCharsMax);
   }
   host.bootId = Buffer.from(batch.lineage!.bootId).toString('hex');
@@ -108,6 +112,14 @@ export function noteSkew(host: HostState, skewMs: number, effects: MergeEffect[]
     });
   }
 }
+
+const boundedMissing = (missing: Batch['missing']): Missing[] =>
+  missing.slice(0, missingMax).map(({ probe, program, hook, reason }) => ({
+    probe: probe.slice(0, labelCharsMax),
+    program: program.slice(0, labelCharsMax),
+    hook: hook.slice(0, labelCharsMax),
+    reason: reason.slice(0, labelCharsMax),
+  }));
 
 const boundedLabels = (labels: Readonly<Record<string, string>>): Record<string, string> =>
   Object.fromEntries(

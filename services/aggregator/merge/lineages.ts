@@ -3,7 +3,8 @@
  * and what still arrives of an ended one (its last read may come after its successor's first) is joined all the same.
  *
  * Two lineages that see the same events are told from an upgrade by proof: an older one whose `seen` grew between two
- * reads that both lie after the younger's creation was still attached. Then the younger is quarantined.
+ * reads that both lie after the younger's creation was still attached. Then the younger is quarantined. Two machines of
+ * one name: namesakes.ts.
  */
 import { RowTable } from '../../shared/algebra/row-table.ts';
 import { SeriesIndex } from '../../shared/algebra/series-index.ts';
@@ -51,6 +52,7 @@ export function beginLineage(
   host: HostState,
   checked: CheckedBatch,
   tables: readonly TableSchema[],
+  correctionNs: bigint,
   effects: MergeEffect[],
 ): LineageState {
   const { batch } = checked;
@@ -66,7 +68,7 @@ export function beginLineage(
     uuid: checked.lineageKey.slice(32),
     probe: ref.probe,
     createdBoottimeNs: ref.createdBoottimeNs,
-    createdWallNs: ref.createdWallNs,
+    createdWallNs: ref.createdWallNs - correctionNs,
     schemaHash: ref.schemaHash,
     schemaJson: batch.schemaJson,
     tables: tables.map((schema) => ({ schema, key: tableFor(host, schema).key })),
@@ -87,11 +89,15 @@ export function beginLineage(
     committed: 0n,
     announced: 0n,
     toldMs: -1e15,
+    heardMs: 0,
+    readsSinceHeir: 0,
+    aloneSinceMs: 0,
   };
   const kin = host.lineages.filter((l) => l.probe === lineage.probe);
   const elder = kin.filter((l) => l.status === 'live').at(-1);
   const younger = kin.some((l) => l.bootId === lineage.bootId && l.createdBoottimeNs > lineage.createdBoottimeNs);
   if (younger) lineage.status = 'ended';
+  else if (kin.some((l) => l.status === 'namesake' && l.bootId === lineage.bootId)) lineage.status = 'namesake';
   else {
     for (const l of kin) if (l.status === 'live') l.status = 'ended';
     if (elder) {
@@ -106,7 +112,7 @@ export function beginLineage(
     }
   }
   if (old) {
-    addUnknown(host, lineage.createdWallNs, batch.readWallNs, 'unknown-history', lineage.probe);
+    addUnknown(host, lineage.createdWallNs, batch.readWallNs - correctionNs, 'unknown-history', lineage.probe);
     effects.push({
       kind: 'log',
       level: 'info',
@@ -162,6 +168,9 @@ export function createGeneration(
   };
 }
 
+/** Of what nothing is counted and all is stated. */
+export const isSetAside = (l: LineageState): boolean => l.status === 'quarantined' || l.status === 'namesake';
+
 /** Called when an older lineage proved to count still: every younger one of the same boot sees the same events. */
 export function quarantineYounger(
   state: MergeState,
@@ -171,22 +180,9 @@ export function quarantineYounger(
   effects: MergeEffect[],
 ): void {
   for (const l of host.lineages) {
-    if (l.probe !== elder.probe || l.bootId !== elder.bootId || l.status === 'quarantined') continue;
+    if (l.probe !== elder.probe || l.bootId !== elder.bootId || isSetAside(l)) continue;
     if (l.createdBoottimeNs <= elder.createdBoottimeNs || l.createdBoottimeNs > provenSinceNs) continue;
-    for (const g of l.open) {
-      for (const name of lastBlobs(host.host, l, g)) state.drops.add(name);
-      for (const [i, t] of g.tables.entries()) {
-        const table = host.tables.get(l.tables[i]!.key)!;
-        const counted = new SumTable(table.base.valueCount, table.index.size);
-        t.rows.addTo(counted);
-        takeBack(state, table.key, host.host, counted);
-        const folded = l.folded[i]!;
-        const seen = t.seen + t.retiredSeen;
-        if (seen > folded.quarantined) folded.quarantined = seen;
-      }
-    }
-    l.open.length = 0;
-    l.status = 'quarantined';
+    setAside(state, host, l, 'quarantined');
     elder.status = 'live';
     effects.push({
       kind: 'alarm',
@@ -194,6 +190,29 @@ export function quarantineYounger(
       message: 'two live lineages count the same events: the younger is quarantined',
     });
   }
+}
+
+/** Takes back what a lineage has added to open windows and running totals, and states it. */
+export function setAside(
+  state: MergeState,
+  host: HostState,
+  l: LineageState,
+  status: 'quarantined' | 'namesake',
+): void {
+  for (const g of l.open) {
+    for (const name of lastBlobs(host.host, l, g)) state.drops.add(name);
+    for (const [i, t] of g.tables.entries()) {
+      const table = host.tables.get(l.tables[i]!.key)!;
+      const counted = new SumTable(table.base.valueCount, table.index.size);
+      t.rows.addTo(counted);
+      takeBack(state, table.key, host.host, counted);
+      const folded = l.folded[i]!;
+      const seen = t.seen + t.retiredSeen;
+      if (seen > folded.quarantined) folded.quarantined = seen;
+    }
+  }
+  l.open.length = 0;
+  l.status = status;
 }
 
 /**
@@ -231,6 +250,8 @@ export function settleEnded(state: MergeState, host: HostState): void {
 function quiet(host: HostState, ended: LineageState): boolean {
   const heir = host.lineages.find((l) => l.probe === ended.probe && l.status === 'live');
   if (!heir) return false;
+  // Of another machine: no clock of one tells of the other.
+  if (ended.status === 'namesake') return BigInt(heir.mergedWallMs - ended.mergedWallMs) * 1_000_000n > quietNs;
   const since =
     heir.bootId === ended.bootId && ended.readBoottimeNs > heir.createdBoottimeNs
       ? ended.readBoottimeNs

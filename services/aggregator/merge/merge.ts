@@ -11,7 +11,8 @@ import type { Columns } from '../../shared/contract/columns.ts';
 import type { CheckedBatch, KnownSchema } from '../bus/receive.ts';
 import { foldReady, trulyHeld } from './fold.ts';
 import { askAgain, askResync, createHost, describeHost, noteSkew } from './hosts.ts';
-import { beginLineage, generationOf, quarantineYounger } from './lineages.ts';
+import { beginLineage, generationOf, isSetAside, quarantineYounger } from './lineages.ts';
+import { watchNamesakes } from './namesakes.ts';
 import type { GenerationState, HostState, LineageState, MergeEffect, MergeState } from './state.ts';
 import { createWindows, datedMs, windowPart } from './windows.ts';
 
@@ -45,6 +46,7 @@ export function merge(
   effects: MergeEffect[],
 ): LineageState | undefined {
   const { batch } = checked;
+  const dated = datedMs(batch.readWallNs, storedMs);
   let host = state.hosts.get(checked.host);
   let lineage = host?.lineages.find((l) => l.key === checked.lineageKey);
   if (!lineage || !host) {
@@ -58,19 +60,20 @@ export function merge(
       return undefined;
     }
     if (!host) state.hosts.set(checked.host, (host = createHost(checked.host)));
-    lineage = beginLineage(host, checked, checked.tables, effects);
+    lineage = beginLineage(host, checked, checked.tables, dated.correctionNs, effects);
   }
+  watchNamesakes(state, host, lineage, checked, { storedMs, nowMs }, effects);
+  const own = lineage.status !== 'namesake';
   if (lineage.status === 'live') describeHost(host, batch);
-  const dated = datedMs(batch.readWallNs, storedMs);
-  noteSkew(host, dated.skewMs, effects);
+  if (own) noteSkew(host, dated.skewMs, effects);
   if (batch.keyframe && batch.part === batch.parts) host.wanted.delete(lineage.uuid);
   // A message that was acknowledged to the agent and lost since (a purged or damaged stream) leaves a gap.
-  if (host.sequence > 0n && batch.sequence > host.sequence + 1n)
+  if (own && host.sequence > 0n && batch.sequence > host.sequence + 1n)
     askResync(host, `batch ${host.sequence + 1n} is missing`, '', nowMs, effects);
-  if (batch.sequence > host.sequence || batch.sequence === 1n) host.sequence = batch.sequence;
-  host.mergedWallMs = nowMs;
+  if (own && (batch.sequence > host.sequence || batch.sequence === 1n)) host.sequence = batch.sequence;
+  if (own) host.mergedWallMs = nowMs;
   host.changed = true;
-  if (lineage.status === 'quarantined') countQuarantined(lineage, checked);
+  if (isSetAside(lineage)) countQuarantined(lineage, checked);
   else if (batch.generation <= lineage.foldedThrough) countLate(lineage, checked);
   else {
     mergeRows(state, host, lineage, checked, dated.endMs, nowMs, effects);
@@ -81,8 +84,9 @@ export function merge(
     // What is read after the programs were detached tells nothing of the time since: that time is the successor's gap.
     const { detachedWallNs } = batch.lineage!;
     lineage.detachedWallNs = detachedWallNs;
-    lineage.readWallNs = detachedWallNs > 0n && detachedWallNs < batch.readWallNs ? detachedWallNs : batch.readWallNs;
-    if (lineage.status === 'live') host.readWallNs = batch.readWallNs;
+    const lastNs = detachedWallNs > 0n && detachedWallNs < batch.readWallNs ? detachedWallNs : batch.readWallNs;
+    lineage.readWallNs = lastNs - dated.correctionNs;
+    if (lineage.status === 'live') host.readWallNs = batch.readWallNs - dated.correctionNs;
   }
   if (batch.kernelBytes !== undefined) lineage.kernelBytes = batch.kernelBytes;
   lineage.mergedWallMs = nowMs;
@@ -218,6 +222,7 @@ function skippedRise(lineage: LineageState, batch: Batch): bigint {
     }
     if (p.skipped !== undefined && p.skipped > (known.skipped ?? 0n)) rise += p.skipped - (known.skipped ?? 0n);
     if (p.skipped !== undefined && p.skipped >= (known.skipped ?? 0n)) known.skipped = p.skipped;
+    if (p.hook !== '') known.hook = p.hook.slice(0, 256);
     if (p.runs > known.runs) known.runs = p.runs;
     if (p.runTimeNs > known.runTimeNs) known.runTimeNs = p.runTimeNs;
     if (newest && p.periodNs !== undefined) {

@@ -6,7 +6,7 @@ import type { RowTable } from '../../shared/algebra/row-table.ts';
 import type { SeriesIndex } from '../../shared/algebra/series-index.ts';
 import type { SumTable } from '../../shared/algebra/sum-table.ts';
 import type { ProgramRecord, QuarantinedMessage, UnknownSpan } from '../../shared/contract/checkpoint.ts';
-import type { TableSchema } from '../../shared/contract/lineage.ts';
+import type { Missing, TableSchema } from '../../shared/contract/lineage.ts';
 
 /** What could not be attributed, in units of the table's first value. */
 export interface LedgerSums {
@@ -44,8 +44,9 @@ export interface GenerationState {
 /**
  * live: counts. ended: a younger lineage took over; what still arrives is joined all the same.
  * quarantined: an older live lineage sees the same events; nothing is counted, all of it is stated.
+ * namesake: another machine, which bears the same host name and was there first, counts under it; likewise stated.
  */
-export type LineageStatus = 'live' | 'ended' | 'quarantined';
+export type LineageStatus = 'live' | 'ended' | 'quarantined' | 'namesake';
 
 export interface LineageState {
   /** (boot id, uuid) as hex. */
@@ -81,6 +82,12 @@ export interface LineageState {
   committed: bigint;
   announced: bigint;
   toldMs: number;
+  /** Bus time of the first batch of it that this process merged; 0 before. Of these three none is kept. */
+  heardMs: number;
+  /** Of an ended one: reads that the bus took after the first of its heir from another boot. */
+  readsSinceHeir: number;
+  /** Of a namesake: bus time since when nothing of the machine that counts was heard; 0 while it is. */
+  aloneSinceMs: number;
 }
 
 /** Series and folded totals of one table of one host, shared by all lineages that decode alike. */
@@ -113,6 +120,8 @@ export interface HostState {
   /** Ledgers of folded lineages by "probe/table". */
   readonly folded: Map<string, FoldedLedger & { readonly probe: string; readonly table: string }>;
   unknown: UnknownSpan[];
+  /** What it could not load. */
+  missing: readonly Missing[];
   changed: boolean;
   /** When the host was last asked for a keyframe, and for which lineages none has come yet: uuid → times left to ask. */
   resyncMs: number;

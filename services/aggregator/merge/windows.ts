@@ -14,12 +14,20 @@ const closeAfterMs = 30_000;
 
 export const createWindows = (): WindowsState => ({ open: new Map(), parts: new Map() });
 
-/** When the interval ended, as the windows see it: by the host's clock, or by the bus's where the host's is far off. */
-export function datedMs(readWallNs: bigint, storedMs: number): { endMs: number; skewMs: number } {
+/**
+ * When the interval ended, as the windows see it: by the host's clock, or by the bus's where the host's is far off; and
+ * what is to be taken off every time that this host states, ns (0 while its clock is believed).
+ */
+export function datedMs(readWallNs: bigint, storedMs: number): { endMs: number; skewMs: number; correctionNs: bigint } {
   // Clamped: a hostile time must not leave the numbers that a double holds exactly.
   const readMs = Number(BigInt.asUintN(63, readWallNs) / 1_000_000n);
   const skewMs = Math.max(-1e14, Math.min(1e14, readMs - storedMs));
-  return { endMs: Math.abs(skewMs) > skewMaxMs ? storedMs : readMs, skewMs };
+  const believed = Math.abs(skewMs) <= skewMaxMs;
+  return {
+    endMs: believed ? readMs : storedMs,
+    skewMs,
+    correctionNs: believed ? 0n : BigInt(Math.round(skewMs)) * 1_000_000n,
+  };
 }
 
 /** The host's part of the window of `endMs`, opened if need be; undefined when retention has passed it. */

@@ -3,6 +3,8 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, statfsSync } from 'node:fs';
 import { connect } from 'node:net';
 import { release } from 'node:os';
+import { join } from 'node:path';
+import { z } from 'zod';
 import { describeCause, MusterError } from '../../shared/runtime/errors.ts';
 import type { HostFacts, NatsFacts, RedisFacts } from '../doctor/checks.ts';
 import { findProgram, missingCapabilities, requireFreeAddress, splitAddress } from './host.ts';
@@ -16,6 +18,8 @@ export interface DoctorSubject {
   readonly nats: string | undefined;
   readonly redis: string | undefined;
   readonly objects: string;
+  /** Folder that holds <service>/main.js. */
+  readonly services: string;
   /** True when a Muster answers at `listen`. */
   readonly answers: () => Promise<boolean>;
 }
@@ -25,6 +29,7 @@ export async function gatherFacts(subject: DoctorSubject): Promise<HostFacts> {
     kernel: release(),
     node: process.version,
     btf: existsSync('/sys/kernel/btf/vmlinux'),
+    features: kernelReport(subject.services),
     bpffs: isType('/sys/fs/bpf', bpfMagic),
     tracefs: isType('/sys/kernel/tracing', tracefsMagic),
     uid: process.getuid?.() ?? -1,
@@ -75,6 +80,29 @@ function libbpf(): HostFacts['libbpf'] {
   return {
     error: run.stderr?.split('\n').find((line) => line.includes('Error')) ?? `ended with ${run.signal ?? run.status}`,
   };
+}
+
+const report = z.object({
+  features: z.array(z.object({ name: z.string(), since: z.string(), present: z.boolean() })),
+  agentNeedsBpf: z.boolean().optional(),
+});
+
+/** The loader tries them out, in a process of its own; what it says of itself when it cannot is the error. */
+export function kernelReport(services: string): HostFacts['features'] {
+  const run = spawnSync(process.execPath, [join(services, 'loader/main.js'), '--features'], {
+    encoding: 'utf8',
+    timeout: 30_000,
+  });
+  try {
+    if (run.status === 0) return { agentNeedsBpf: undefined, ...report.parse(JSON.parse(run.stdout)) };
+  } catch {
+    // Not its answer.
+  }
+  const said = run.stderr
+    ?.split('\n')
+    .find((line) => line.startsWith('error: '))
+    ?.slice('error: '.length);
+  return { error: `could not be tried: ${said ?? `ended with ${run.signal ?? run.status}`}` };
 }
 
 async function listenState(subject: DoctorSubject): Promise<string> {

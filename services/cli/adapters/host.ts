@@ -25,6 +25,8 @@ export function missingCapabilities(held = effectiveCapabilities()): string[] {
   return missing;
 }
 
+export const holdsBpf = (): boolean => ((effectiveCapabilities() >> BigInt(capability.bpf)) & 1n) === 1n;
+
 /** Throws MusterError bpf/no-privilege. */
 export function requirePrivilege(): void {
   const missing = missingCapabilities();

@@ -1,17 +1,22 @@
 /** `muster load` and `muster unload`: files → the running keeper, and what it says of them. */
 import { existsSync, realpathSync } from 'node:fs';
+import { release } from 'node:os';
 import { basename } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { MusterError } from '../../shared/runtime/errors.ts';
+import { refuseKernel } from '../../shared/runtime/kernel-features.ts';
 import { compileProbe, type Compiled } from './compile-probe.ts';
 import { findKeeper } from './find-keeper.ts';
 import type { ReadFlags } from './flags.ts';
+import { kernelReport } from './host-facts.ts';
 import { askKeeper } from './keeper-request.ts';
 
 type LoadParts = typeof import('../verbs/load.ts');
 
 interface Place {
   readonly root: string;
+  /** Folder that holds <service>/main.js. */
+  readonly services: string;
   readonly format: 'table' | 'json';
   readonly out: (text: string) => void;
   readonly note: (text: string) => void;
@@ -26,7 +31,7 @@ const unloadMs = 30_000;
 export async function load(parts: LoadParts, read: ReadFlags, place: Place): Promise<number> {
   const { options } = read;
   const rows = parts.rowsOf((options['rows'] as string[] | undefined) ?? []);
-  const keeper = findKeeper(text(options['socket']), text(options['stateDir']));
+  const keeper = keeperOn(place.services, text(options['socket']), text(options['stateDir']));
   for (const word of read.operands) {
     let compiled: Compiled | undefined;
     try {
@@ -50,6 +55,17 @@ export async function load(parts: LoadParts, read: ReadFlags, place: Place): Pro
     }
   }
   return 0;
+}
+
+/** Where no keeper runs, the kernel may be why: then that is the error. */
+function keeperOn(services: string, ...which: Parameters<typeof findKeeper>): ReturnType<typeof findKeeper> {
+  try {
+    return findKeeper(...which);
+  } catch (error) {
+    const report = kernelReport(services);
+    const refusal = 'features' in report ? refuseKernel(report.features, release()) : undefined;
+    throw refusal ?? error;
+  }
 }
 
 /** A path as the keeper is to open it; a bare word is a built-in probe's name. */

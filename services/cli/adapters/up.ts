@@ -9,7 +9,7 @@ import { MusterError } from '../../shared/runtime/errors.ts';
 import type { Instance, UpOptions } from '../up/options.ts';
 import { askServer } from './ask-server.ts';
 import { noteName } from './find-keeper.ts';
-import { findMusterUser, isForeign, requireFreeAddress, requirePrivilege, requireProgram } from './host.ts';
+import { findMusterUser, holdsBpf, isForeign, requireFreeAddress, requirePrivilege, requireProgram } from './host.ts';
 import { askKeeper } from './keeper-request.ts';
 import { StateDirectory } from './state-directory.ts';
 import { askEveryMs, driveUp, removePins } from './up-driver.ts';
@@ -69,6 +69,7 @@ export async function up(parts: UpParts, options: UpOptions, place: UpPlace): Pr
       objects: join(place.root, 'build/bpf'),
       stateDir,
       foreignFiles: isForeign(place.root) || isForeign(stateDir),
+      hasBpf: holdsBpf(),
       options,
       instance,
       ports,

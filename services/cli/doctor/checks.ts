@@ -1,8 +1,12 @@
 /** `muster doctor`: facts about this machine → pass, warn or fail, each with the fix. Pure. */
+import { missingOf, testedFloor, type KernelReport } from '../../shared/runtime/kernel-features.ts';
+
 export interface HostFacts {
   readonly kernel: string;
   readonly node: string;
   readonly btf: boolean;
+  /** What the kernel has of what Muster needs, or why that could not be tried. */
+  readonly features: KernelReport | { readonly error: string };
   /** Type of the file system at /sys/fs/bpf and /sys/kernel/tracing; undefined when it cannot be told. */
   readonly bpffs: boolean;
   readonly tracefs: boolean;
@@ -43,9 +47,6 @@ export interface Check {
   readonly fix: string;
 }
 
-/** Below this, bpf() refuses a process without CAP_BPF where unprivileged BPF is off: the agent could not do its work. */
-const kernelFloor = [5, 19] as const;
-
 export function examine(facts: HostFacts): Check[] {
   const check = (name: string, result: Check['result'], found: string, fix: string): Check => ({
     name,
@@ -57,10 +58,9 @@ export function examine(facts: HostFacts): Check[] {
     check(name, good ? 'pass' : 'fail', found, fix);
   const should = (name: string, good: boolean, found: string, fix: string): Check =>
     check(name, good ? 'pass' : 'warn', found, fix);
-  const [major = 0, minor = 0] = facts.kernel.split('.').map((n) => Number.parseInt(n, 10));
-  const recent = major > kernelFloor[0] || (major === kernelFloor[0] && minor >= kernelFloor[1]);
   return [
-    must('kernel', recent, facts.kernel, 'use Linux 5.19 or newer (6.1 and up are tested)'),
+    check('kernel', 'pass', facts.kernel, ''),
+    ...examineKernel(facts.features),
     must(
       'kernel BTF',
       facts.btf,
@@ -113,6 +113,31 @@ export function examine(facts: HostFacts): Check[] {
     ...(facts.nats === undefined ? [] : examineNats(facts.nats)),
     ...(facts.redis === undefined ? [] : examineRedis(facts.redis)),
   ];
+}
+
+function examineKernel(report: HostFacts['features']): Check[] {
+  const name = 'kernel features';
+  const fix = `use Linux ${testedFloor} or newer (what is tested), or a distribution’s kernel that has these`;
+  // Without the privilege, which has a line of its own, nothing can be tried.
+  if ('error' in report) return [{ name, result: 'warn', found: report.error, fix: 'run `muster doctor` as root' }];
+  const missing = missingOf(report.features);
+  const lacking = missing.length > 0;
+  const features: Check = {
+    name,
+    result: lacking ? 'fail' : 'pass',
+    found: lacking ? `lacks ${missing.join(', ')}` : `all ${report.features.length} are there`,
+    fix: lacking ? fix : '',
+  };
+  const agent: Check =
+    report.agentNeedsBpf === true
+      ? {
+          name: 'agent’s privilege',
+          result: 'warn',
+          found: 'this kernel refuses every bpf() call without CAP_BPF (Linux before 5.19, unprivileged BPF off)',
+          fix: '`muster up` lets the agent keep CAP_BPF; one of your own needs it too; or use Linux 5.19 or newer',
+        }
+      : { name: 'agent’s privilege', result: 'pass', found: 'it needs none', fix: '' };
+  return report.agentNeedsBpf === undefined ? [features] : [features, agent];
 }
 
 function examineNats(nats: NatsFacts | { readonly error: string }): Check[] {

@@ -16,6 +16,8 @@ export interface CommandFacts {
   readonly stateDir: string;
   /** True when the program or the state directory belongs to somebody else than root: root without capabilities could not read it. */
   readonly foreignFiles: boolean;
+  /** True when `up` has CAP_BPF to lend: the agent keeps it where the kernel lets nobody look at maps without. */
+  readonly hasBpf: boolean;
   readonly options: UpOptions;
   readonly instance: Instance;
   readonly ports: ServerPorts;
@@ -94,7 +96,7 @@ export function commandOf(role: RoleName, f: CommandFacts): Command {
     case 'agent':
       return {
         words: [
-          ...keeping('setuid', 'setgid', ...reading),
+          ...keeping('setuid', 'setgid', ...(f.hasBpf ? ['bpf'] : []), ...reading),
           ...main('agent'),
           ...['--interval', options.interval, '--pin-root', instance.pinRoot, '--nats', natsAddress(f)],
           ...['--socket', keeperSocket(instance), '--uid', String(instance.uid), '--gid', String(instance.gid)],

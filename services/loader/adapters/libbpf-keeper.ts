@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { enableStatistics, getPinned, programInfo } from '../../shared/adapters/libbpf.ts';
 import { createPinnedTables } from '../../shared/adapters/libbpf-pinned-tables.ts';
+import type { Missing } from '../../shared/contract/lineage.ts';
 import { unreachable } from '../../shared/runtime/assert.ts';
 import { MusterError } from '../../shared/runtime/errors.ts';
 import { nearest } from '../../shared/runtime/settings.ts';
@@ -21,7 +22,13 @@ export interface FailedProbe {
   readonly probe: string;
   readonly code: string;
   readonly message: string;
+  /** Without the remedy. */
+  readonly reason: string;
 }
+
+/** As the agent is told. */
+export const missingOf = (failed: readonly FailedProbe[]): Missing[] =>
+  failed.map(({ probe, reason }) => ({ probe, program: '', hook: '', reason }));
 
 interface LineageStatus {
   readonly probe: string;
@@ -49,7 +56,7 @@ export class Keeper {
   constructor(
     private readonly root: PinRoot,
     private readonly loaded: LoadedLineage[],
-    private readonly failed: readonly FailedProbe[],
+    private failed: readonly FailedProbe[],
     private readonly admit: (request: LoadRequest) => { readonly lineage: LoadedLineage },
     private readonly log: Log,
   ) {
@@ -114,6 +121,10 @@ export class Keeper {
     const admitted = this.admit(request);
     const { probe } = admitted.lineage;
     this.loaded.splice(0, this.loaded.length, ...this.loaded.filter((l) => l.probe !== probe), admitted.lineage);
+    if (this.failed.some((f) => f.probe === probe)) {
+      this.failed = this.failed.filter((f) => f.probe !== probe);
+      this.root.writeMissing(missingOf(this.failed));
+    }
     // What it took the place of.
     for (const { uuid, linked } of this.root.lineages(probe))
       if (linked.length === 0) this.root.markEnded(this.root.directory(probe, uuid));

@@ -5,7 +5,7 @@
 import { randomBytes } from 'node:crypto';
 import { closeSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
-import { createMap, freezeMap, mapType, pin, update } from '../../shared/adapters/libbpf.ts';
+import { createMap, mapType, pin } from '../../shared/adapters/libbpf.ts';
 import { BpfObject } from '../../shared/adapters/libbpf-object.ts';
 import { boottimeNs, wallNs } from '../../shared/adapters/libc.ts';
 import type { LineageMeta } from '../../shared/contract/lineage.ts';
@@ -16,7 +16,7 @@ import type { Pinned } from '../load/choose.ts';
 import type { ProbeKernel, Started, Trial } from '../load/probe-kernel.ts';
 import type { Wanted } from '../load/wanted.ts';
 import { bootId, kernelRelease, kernelTypes } from './host.ts';
-import type { PinRoot } from './pin-root.ts';
+import { pinText, type PinRoot } from './pin-root.ts';
 
 interface Loaded {
   readonly object: BpfObject;
@@ -96,6 +96,10 @@ export class LibbpfProbeKernel implements ProbeKernel {
             tag: loaded.object.programInfo(name).tag,
             skipsCounted: skipsCounted(hook),
           })),
+          missing: wanted.programs.flatMap(({ name, hook }) => {
+            const reason = missing.get(name);
+            return reason === undefined ? [] : [{ probe, program: name, hook, reason }];
+          }),
           tables: [...wanted.tables],
         },
         temporary,
@@ -176,16 +180,4 @@ function pinMaps(object: BpfObject, wanted: Wanted, directory: string): void {
   closeSync(inner);
 }
 
-function pinMeta(meta: LineageMeta, directory: string): void {
-  const text = Buffer.from(JSON.stringify(meta));
-  const value = Buffer.alloc(Math.ceil((text.length + 1) / 8) * 8);
-  text.copy(value);
-  const fd = createMap(mapType.array, 'muster_meta', 4, value.length, 1);
-  try {
-    update(fd, Buffer.alloc(4), value, 'meta');
-    freezeMap(fd, 'meta');
-    pin(fd, join(directory, 'meta'));
-  } finally {
-    closeSync(fd);
-  }
-}
+const pinMeta = (meta: LineageMeta, directory: string): void => pinText(JSON.stringify(meta), join(directory, 'meta'));

@@ -11,17 +11,18 @@ import {
   openSync,
   readFileSync,
   readdirSync,
+  renameSync,
   rmdirSync,
   statfsSync,
   statSync,
   unlinkSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { getPinned, pin } from '../../shared/adapters/libbpf.ts';
+import { createMap, freezeMap, getPinned, mapType, pin, update } from '../../shared/adapters/libbpf.ts';
 import { readMetaJson } from '../../shared/adapters/libbpf-pinned-tables.ts';
 import { tryLockExclusive } from '../../shared/adapters/libc.ts';
 import type { LineageMeta } from '../../shared/contract/lineage.ts';
-import { parseLineageMeta } from '../../shared/contract/lineage.ts';
+import { missingPin, parseLineageMeta, type Missing } from '../../shared/contract/lineage.ts';
 import { MusterError, describeCause } from '../../shared/runtime/errors.ts';
 import type { Pinned } from '../load/choose.ts';
 
@@ -30,6 +31,7 @@ const directoryMode = 0o750;
 const mapMode = 0o660;
 const linkMode = 0o600;
 const endedName = 'ended';
+const probeName = /^[a-z][a-z0-9_]*$/;
 const uuidName = /^[0-9a-f]{32}$/;
 const temporary = /^tmp-[0-9a-f]{32}$/;
 
@@ -71,7 +73,22 @@ export class PinRoot {
   }
 
   probes(): string[] {
-    return children(this.path);
+    return children(this.path).filter((name) => probeName.test(name));
+  }
+
+  /** States which probes could not be loaded, for the agent to pass on. */
+  writeMissing(missing: readonly Missing[]): void {
+    const path = join(this.path, missingPin);
+    const part = `${path}-new`;
+    const there = children(this.path).filter((name) => name.startsWith(missingPin));
+    if (there.includes(`${missingPin}-new`)) unlinkSync(part);
+    if (missing.length === 0) {
+      if (there.includes(missingPin)) unlinkSync(path);
+      return;
+    }
+    pinText(JSON.stringify(missing), part);
+    this.grant(part, mapMode);
+    renameSync(part, path);
   }
 
   /** Lineages of a probe, finished ones only. */
@@ -159,7 +176,8 @@ export class PinRoot {
   removeAll(): void {
     for (const probe of this.probes())
       for (const name of children(join(this.path, probe))) this.remove(join(this.path, probe, name));
-    if (this.probes().length === 0) rmdirSync(this.path);
+    for (const name of children(this.path)) if (name.startsWith(missingPin)) unlinkSync(join(this.path, name));
+    if (children(this.path).length === 0) rmdirSync(this.path);
   }
 
   private sweep(): void {
@@ -167,6 +185,21 @@ export class PinRoot {
       for (const name of children(join(this.path, probe)))
         if (temporary.test(name)) this.remove(join(this.path, probe, name));
     }
+  }
+}
+
+/** Pins a text as an array map of one value, zero-padded, that nobody changes any more. */
+export function pinText(text: string, path: string): void {
+  const bytes = Buffer.from(text);
+  const value = Buffer.alloc(Math.ceil((bytes.length + 1) / 8) * 8);
+  bytes.copy(value);
+  const fd = createMap(mapType.array, 'muster_meta', 4, value.length, 1);
+  try {
+    update(fd, Buffer.alloc(4), value, path);
+    freezeMap(fd, path);
+    pin(fd, path);
+  } finally {
+    closeSync(fd);
   }
 }
 

@@ -2,7 +2,8 @@
 import type { Fleet } from '../checkpoint/fleet.ts';
 import type { CostRow, GetCostRequest } from '../../shared/contract/query.ts';
 import { nearest } from '../../shared/runtime/settings.ts';
-import { duration, isStale } from './coverage.ts';
+import { duration } from './coverage.ts';
+import { isStale } from './host-state.ts';
 import { nothingYet } from './grouping.ts';
 import { fitPage, type Prepared } from './page.ts';
 import { reject } from './rejection.ts';

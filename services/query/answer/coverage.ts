@@ -8,6 +8,7 @@ import { timestampText } from '../../shared/contract/proto-json.ts';
 import type { Coverage, Duration, Timestamp, UnknownWindow } from '../../shared/contract/query.ts';
 import { accountOf, addAccount, balanceOf, emptyAccount, ledgerOf, type Account } from './ledger.ts';
 import { unitOf, type Metric } from './metric.ts';
+import { isSetAside, isStale, namesakeNote, namesakesOf, nsToMs, staleAfterMs } from './host-state.ts';
 import { iso, type TimeRange } from './range.ts';
 import type { HostScan } from './scan.ts';
 
@@ -21,7 +22,6 @@ export const duration = (ms: number): Duration => ({
   seconds: String(Math.trunc(ms / 1000)),
   nanos: Math.trunc((ms % 1000) * 1e6),
 });
-export const nsToMs = (ns: bigint): number => Number(ns / 1_000_000n);
 
 export const emptyCoverage: Coverage = {
   hostsMatched: 0,
@@ -51,16 +51,11 @@ export const refusedNotes = (hosts: readonly FleetHost[]): string[] =>
     )
     .slice(0, coverageLimits.hostsNamed);
 
-/** A host is stale when nothing of it was merged for three of its intervals, at least 5 s. */
-export const staleAfterMs = (host: FleetHost): number => Math.max(5000, 3 * nsToMs(host.record.intervalNs));
-export const isStale = (host: FleetHost, nowMs: number, mergedMs = Number(host.record.mergedWallMs)): boolean =>
-  nowMs - mergedMs > staleAfterMs(host);
-
 /** Newest merge and read of the lineages that count a metric on a host. */
 function newestOf(host: FleetHost, probe: string): { mergedMs: number; readMs: number; createdMs: number } {
   const found = { mergedMs: 0, readMs: 0, createdMs: Infinity };
   for (const { record } of host.lineages) {
-    if (record.probe !== probe || record.state === 'quarantined') continue;
+    if (record.probe !== probe || isSetAside(record)) continue;
     found.mergedMs = Math.max(found.mergedMs, Number(record.mergedWallMs || host.record.mergedWallMs));
     found.readMs = Math.max(found.readMs, nsToMs(record.readWallNs));
     found.createdMs = Math.min(found.createdMs, nsToMs(record.createdWallNs));
@@ -133,6 +128,12 @@ export function cover(
   // Counted but undated history is in lifetime totals.
   if (unknown.some((u) => time.kind === 'windows' || u.reason !== 'unknown-history')) exact = false;
   if (account.skipped > 0n || account.skipsUnknown || (time.kind === 'all' && account.lost > 0n)) exact = false;
+  for (const { host } of hosts) {
+    const others = namesakesOf(host, nowMs, metric.probe);
+    if (others.length === 0) continue;
+    exact = false;
+    notes.push(namesakeNote(host, others));
+  }
   addNotes(notes, fleet, metric, hosts, stale, account, time, nowMs);
   if (unknown.length > 0) notes.push(unknownNote(unknown));
   if (gone > 0) notes.push(`${gone} hosts are gone; what they counted is in the answer`);
@@ -228,7 +229,11 @@ function addNotes(
     );
   }
   if (stale.length > 0) {
-    const shown = stale.slice(0, 3).join(', ') + (stale.length > 3 ? ', …' : '');
+    const since = (name: string): string => {
+      const host = hosts.find((h) => h.host.name === name)!.host;
+      return `${name} since ${iso(newestOf(host, metric.probe).mergedMs)}`;
+    };
+    const shown = stale.slice(0, 3).map(since).join(', ') + (stale.length > 3 ? ', …' : '');
     notes.push(
       `${stale.length} of ${hosts.length} hosts are stale (${shown}): what they counted before is in the answer; see FleetService/ListHosts`,
     );

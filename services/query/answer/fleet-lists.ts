@@ -10,16 +10,8 @@ import type {
 import { readCell } from '../../shared/algebra/heavy.ts';
 import { callerLabels } from '../../shared/contract/lineage.ts';
 import { nearest } from '../../shared/runtime/settings.ts';
-import {
-  coverageLimits,
-  duration,
-  isStale,
-  noHost,
-  nsToMs,
-  refusedNotes,
-  timestamp,
-  unknownWindows,
-} from './coverage.ts';
+import { coverageLimits, duration, noHost, refusedNotes, timestamp, unknownWindows } from './coverage.ts';
+import { isStale, namesakeNote, namesakesOf, nsToMs, uuidText } from './host-state.ts';
 import { nothingYet } from './grouping.ts';
 import { findMetric, hostLabel, metricsOf } from './metric.ts';
 import { fitPage, textBytes, type Prepared } from './page.ts';
@@ -120,10 +112,31 @@ export function prepareHosts(request: ListHostsRequest, fleet: Fleet, nowMs: num
             ? [nothingYet]
             : hosts.length === 0
               ? [noHost]
-              : refusedNotes(hosts.slice(first, last)),
+              : [
+                  ...refusedNotes(hosts.slice(first, last)),
+                  ...hosts
+                    .slice(first, last)
+                    .flatMap((h) => notesOf(h, nowMs))
+                    .slice(0, notesMax),
+                ],
       };
     },
   };
+}
+
+const notesMax = 20;
+/** Beyond this a clock that is off is worth a remark. */
+const skewNotedMs = 10_000;
+
+function notesOf(host: FleetHost, nowMs: number): string[] {
+  const others = namesakesOf(host, nowMs);
+  const skewMs = Number(host.record.clockSkewMs);
+  return [
+    ...(others.length > 0 ? [namesakeNote(host, others)] : []),
+    ...(Math.abs(skewMs) > skewNotedMs
+      ? [`the clock of ${host.name} is ${Math.abs(skewMs) / 1000} s ${skewMs > 0 ? 'ahead' : 'behind'}: set it (NTP)`]
+      : []),
+  ];
 }
 
 /** The host asked for; an empty name is the only host there is. */
@@ -145,12 +158,10 @@ export function forgettable(fleet: Fleet, name: string, nowMs: number): Host {
 }
 
 const hex = (bytes: Uint8Array): string => Array.from(bytes, (b) => b.toString(16).padStart(2, '0')).join('');
-const uuidText = (bytes: Uint8Array): string =>
-  hex(bytes).replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
 
 export function hostMessage(host: FleetHost, nowMs: number): Host {
   const { record } = host;
-  const probes = host.lineages.map(({ record: l, tables }): HostProbe => {
+  const loaded = host.lineages.map(({ record: l, tables }): HostProbe => {
     const stale = l.state === 'live' && isStale(host, nowMs, Number(l.mergedWallMs || record.mergedWallMs));
     const detached = l.state === 'live' && l.detachedWallNs > 0n;
     const state = detached ? 'ended' : stale ? 'stale' : l.state;
@@ -164,11 +175,20 @@ export function hostMessage(host: FleetHost, nowMs: number): Host {
       createdTime: timestamp(nsToMs(l.createdWallNs)),
       generation: String(l.generation),
       tables: [...tables.values()].map((t) => t.name),
+      bootId: uuidText(l.bootId),
+      programs: [
+        ...l.programs.map(({ program, hook }) => ({ program, hook, state: 'attached', reason: '' })),
+        ...record.missing
+          .filter((m) => m.probe === l.probe && m.program !== '' && l.state === 'live')
+          .map(({ program, hook, reason }) => ({ program, hook, state: 'missing', reason })),
+      ],
     };
   });
+  const probes = [...loaded, ...record.missing.filter((m) => m.program === '').map(missingProbe)];
+  const stale = isStale(host, nowMs);
   return {
     host: host.name,
-    state: host.gone ? 'gone' : isStale(host, nowMs) ? 'stale' : 'reporting',
+    state: host.gone ? 'gone' : stale ? 'stale' : 'reporting',
     kernel: record.kernelRelease,
     bootId: uuidText(record.bootId),
     lastSeenTime: timestamp(Number(record.mergedWallMs)),
@@ -179,11 +199,26 @@ export function hostMessage(host: FleetHost, nowMs: number): Host {
     synthetic: record.synthetic,
     quarantinedBatches: String(record.quarantinedBatches),
     unknown: unknownWindows([host], undefined).slice(0, coverageLimits.unknownListed),
+    clockSkew: duration(Number(record.clockSkewMs)),
+    staleSinceTime: stale ? timestamp(Number(record.mergedWallMs)) : undefined,
   };
 }
+
+const missingProbe = ({ probe, reason }: { readonly probe: string; readonly reason: string }): HostProbe => ({
+  probe,
+  state: 'missing',
+  reason,
+  lineage: '',
+  createdTime: undefined,
+  generation: '0',
+  tables: [],
+  bootId: '',
+  programs: [],
+});
 
 const probeReasons: Readonly<Record<string, string>> = {
   stale: 'nothing was read lately: the probe was unloaded, or the agent, the bus or the aggregator is away',
   quarantined: 'an older live lineage counts the same events; this one is set aside',
+  namesake: 'another machine bears this host name and was there first; this one is set aside: give it another --host',
   ended: 'a younger lineage took over',
 };

@@ -72,7 +72,7 @@ export function accountOf(host: FleetHost, table: HostTable): Account {
     });
   }
   for (const { record } of host.lineages) {
-    if (record.probe !== table.probe || record.state === 'quarantined') continue;
+    if (record.probe !== table.probe || record.state === 'quarantined' || record.state === 'namesake') continue;
     for (const program of record.programs) {
       if (program.skipped === undefined) account.skipsUnknown = true;
       else account.skipped += program.skipped;

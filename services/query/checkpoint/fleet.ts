@@ -89,7 +89,7 @@ function hostsOf(partition: LoadedPartition, gone: (host: string, mergedMs: numb
     const tables = new Map<string, HostTable>();
     for (const { record, tables: schemas } of blob.lineages) {
       for (const [key, schema] of schemas) {
-        if (record.state === 'quarantined' && tables.has(key)) continue;
+        if ((record.state === 'quarantined' || record.state === 'namesake') && tables.has(key)) continue;
         tables.set(key, { key, schema, probe: record.probe, pages: [], bases: [], lasts: [], windows: [] });
       }
     }

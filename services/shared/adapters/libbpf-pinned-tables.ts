@@ -7,7 +7,7 @@
 import { closeSync, openSync, readFileSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { controlWords, retiredWords } from '../contract/control.ts';
-import { parseLineageMeta } from '../contract/lineage.ts';
+import { missingPin, parseLineageMeta, parseMissing } from '../contract/lineage.ts';
 import type { LineageMeta } from '../contract/lineage.ts';
 import { assert } from '../runtime/assert.ts';
 import { MusterError, describeCause } from '../runtime/errors.ts';
@@ -43,6 +43,7 @@ export function createPinnedTables(pinRoot: string): PinnedTables {
           return mtimeNs === undefined ? [] : [[d, mtimeNs]];
         }),
       ),
+    missing: () => parseMissing(readText(join(pinRoot, missingPin)) ?? '[]'),
     open: (directory) => new OpenLineage(join(pinRoot, directory)),
     async gracePeriod() {
       if (onlineCpus() > 1 && (await membarrierGlobal()) && onlineCpus() > 1) return;
@@ -94,12 +95,15 @@ export async function waitByMapOfMaps(pinRoot: string, directories: readonly str
 }
 
 /** Reads the text of a lineage's meta map; undefined when there is none. Throws MusterError bpf/map. */
-export function readMetaJson(path: string): string | undefined {
-  const fd = getPinned(join(path, 'meta'));
+export const readMetaJson = (path: string): string | undefined => readText(join(path, 'meta'));
+
+/** The zero-padded text of a pinned array of one value. */
+function readText(path: string): string | undefined {
+  const fd = getPinned(path);
   if (fd === undefined) return undefined;
   try {
-    const value = Buffer.alloc(mapInfo(fd, `${path}/meta`).valueBytes);
-    lookup(fd, Buffer.alloc(4), value, `${path}/meta`);
+    const value = Buffer.alloc(mapInfo(fd, path).valueBytes);
+    lookup(fd, Buffer.alloc(4), value, path);
     const end = value.indexOf(0);
     return value.toString('utf8', 0, end < 0 ? value.length : end);
   } finally {

@@ -15,6 +15,7 @@ const signatures = {
   bpf_obj_pin: ['int', ['int', 'string']],
   bpf_map_create: ['int', ['int', 'string', 'uint32', 'uint32', 'uint32', 'pointer']],
   bpf_map_freeze: ['int', ['int']],
+  bpf_prog_load: ['int', ['int', 'string', 'string', 'pointer', 'size_t', 'pointer']],
   bpf_map_lookup_elem: ['int', ['int', 'pointer', 'pointer']],
   bpf_map_update_elem: ['int', ['int', 'pointer', 'pointer', 'uint64']],
   bpf_map_get_next_key: ['int', ['int', 'pointer', 'pointer']],

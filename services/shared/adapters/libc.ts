@@ -66,6 +66,7 @@ const signatures = {
   munmap: ['int', ['long', 'size_t']],
   flock: ['int', ['int', 'int']],
   prctl: ['int', ['int', 'long', 'long', 'long', 'long']],
+  capset: ['int', ['pointer', 'pointer']],
   clock_gettime: ['int', ['int', 'pointer']],
   getsockopt: ['int', ['int', 'int', 'int', 'pointer', 'pointer']],
   syscall: ['long', ['long', 'long', 'long', 'long']],
@@ -148,6 +149,7 @@ export function membarrierGlobal(): Promise<boolean> {
   });
 }
 
+const PR_SET_KEEPCAPS = 8;
 const PR_CAPBSET_DROP = 24;
 const PR_SET_NO_NEW_PRIVS = 38;
 
@@ -161,6 +163,22 @@ export function dropBoundingSet(): void {
 
 /** No exec of the main thread, nor of threads it starts, ever gains a privilege again. */
 export const setNoNewPrivileges = (): boolean => prctl(PR_SET_NO_NEW_PRIVS, 1) === 0;
+
+/** The main thread's permitted capabilities outlive the loss of uid 0, so that it can choose which to keep. */
+export const keepPermitted = (keep: boolean): boolean => prctl(PR_SET_KEEPCAPS, keep ? 1 : 0) === 0;
+
+/** The main thread's capabilities from now on, a bit mask: of the permitted ones only; false when refused. */
+export function setCapabilities(mask: bigint): boolean {
+  // struct __user_cap_header_struct: u32 version, int pid; then twice, low words first: u32 effective, permitted, inheritable.
+  const header = Buffer.alloc(8);
+  header.writeUInt32LE(0x20080522);
+  const sets = Buffer.alloc(24);
+  for (const [i, word] of [Number(mask & 0xffffffffn), Number(mask >> 32n)].entries()) {
+    sets.writeUInt32LE(word, i * 12);
+    sets.writeUInt32LE(word, i * 12 + 4);
+  }
+  return libc().capset(header, sets) === 0;
+}
 
 /** uid of the process at the other end of a Unix socket, as the kernel knows it; undefined when it cannot be told. */
 export function peerUid(socket: object): number | undefined {

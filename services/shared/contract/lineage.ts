@@ -14,6 +14,8 @@
  *   grace, grace-inner      map of maps and the map to put into it: an update of it waits one grace period
  *   prog-<program>          the program
  *   link-<program>          its link; readable by root alone
+ *
+ * Beside the probes' directories: missing-probes, an array map of one value: JSON of the probes that could not be loaded.
  */
 import { z } from 'zod';
 import { xxh32 } from './checksum.ts';
@@ -66,6 +68,18 @@ const program = z.object({
   skipsCounted: z.boolean(),
 });
 
+/** A probe that a host could not load, or a program that one of its probes counts without. */
+const missing = z.object({
+  probe: z.string(),
+  /** Empty: the whole probe; then hook is empty too. */
+  program: z.string(),
+  hook: z.string(),
+  reason: z.string(),
+});
+
+/** Pin beside the probes' directories (a name that no probe can have): JSON of what could not be loaded. */
+export const missingPin = 'missing-probes';
+
 const meta = z.object({
   format: z.literal(lineageFormat),
   probe: z.string(),
@@ -84,12 +98,15 @@ const meta = z.object({
   /** Rows by table that the object asked for, where the host's memory budget gave it fewer. */
   declaredRows: z.record(z.string(), z.number().int().positive()).optional(),
   programs: z.array(program),
+  /** Programs that this kernel would not have; absent in lineages of earlier versions. */
+  missing: z.array(missing).optional(),
   tables: z.array(table).min(1),
 });
 
 export type LabelSchema = z.infer<typeof label>;
 export type TableSchema = z.infer<typeof table>;
 export type ProgramSchema = z.infer<typeof program>;
+export type Missing = z.infer<typeof missing>;
 export type LineageMeta = z.infer<typeof meta>;
 
 /** Parsed before: a fleet has few schemas, and each of its lineages brings one. */
@@ -116,6 +133,9 @@ export const innerLabels: Readonly<Partial<Record<TableKind, string>>> = {
   heavy: 'cell',
   filter: 'word',
 };
+
+/** What could not be loaded, from its pin's text. */
+export const parseMissing = (json: string): Missing[] => z.array(missing).parse(JSON.parse(json));
 
 /** Labels as callers see them. */
 export const callerLabels = (schema: TableSchema): LabelSchema[] =>

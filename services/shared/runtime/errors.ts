@@ -12,6 +12,7 @@ const table = {
     'run as root, or grant CAP_BPF, CAP_PERFMON and CAP_DAC_OVERRIDE; or try `muster doctor`',
   ],
   'bpf/no-btf': ['halt', 'use a kernel built with CONFIG_DEBUG_INFO_BTF=y (/sys/kernel/btf/vmlinux)'],
+  'bpf/kernel': ['halt', 'use Linux 6.1 or newer, or a distribution’s kernel that has these; see `muster doctor`'],
   'bpf/no-bpffs': ['halt', 'mount -t bpf bpf /sys/fs/bpf'],
   'bpf/object': ['reject', 'build the object with `clang -g -O2 -target bpf` against bpf/muster.bpf.h'],
   'bpf/contract': [

@@ -67,6 +67,7 @@ export function composeBatch(e: Envelope, t: KernelTable, { from, defineFrom, wh
     schemaJson: whole ? e.schemaJson : '',
     checksum: 0,
     synthetic: true,
+    missing: [],
   });
 }
 

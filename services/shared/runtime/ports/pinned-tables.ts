@@ -22,6 +22,14 @@ export interface ProgramAccount {
   readonly runTimeNs: bigint;
 }
 
+/** A probe that could not be loaded, or (program not empty) one program of it; as contract/lineage.ts Missing. */
+export interface MissingProbe {
+  readonly probe: string;
+  readonly program: string;
+  readonly hook: string;
+  readonly reason: string;
+}
+
 /** One lineage, opened. Reading makes no system call per row; nothing here needs a capability. */
 export interface PinnedLineage {
   /** The text of the lineage's meta map (contract/lineage.ts parses it). */
@@ -55,6 +63,8 @@ export interface PinnedTables {
   ended?(directories: readonly string[]): string[];
   /** Of these, the ones whose links are gone, and since when (wall clock, Unix ns). Absent: that is not told. */
   detached?(directories: readonly string[]): ReadonlyMap<string, bigint>;
+  /** Probes that the loader could not load here. Absent: that is not told. */
+  missing?(): readonly MissingProbe[];
   /** Opens one. Throws MusterError bpf/map or pins/none. */
   open(directory: string): PinnedLineage;
   /** Resolves after every program that was running at the call has ended; never blocks the event loop. */

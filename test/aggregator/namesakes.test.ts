@@ -1,0 +1,158 @@
+/** Two machines under one host name, and hosts whose clocks are far off. */
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { Bench, epochMs, hostRecord, ModelLineage, tells, windowTotals } from './fixtures.ts';
+
+const at = (s: number): number => epochMs + s * 1000;
+
+/** A machine speaks each second of the bus's time; its own boot time is another. */
+class Machine {
+  readonly kernel: ModelLineage;
+
+  constructor(
+    boot: number,
+    private readonly bootedS: number,
+  ) {
+    this.kernel = new ModelLineage({ uuid: boot, boot, createdS: bootedS });
+  }
+
+  speak(bench: Bench, s: number, n = 1): void {
+    this.kernel.count('a', n);
+    bench.batch(this.kernel.message(s - this.bootedS + 1, wallAt(s)), at(s));
+  }
+}
+const wallAt = (s: number): { readWallNs: bigint } => ({ readWallNs: BigInt(at(s)) * 1_000_000n });
+
+const states = (bench: Bench): string[] => hostRecord(bench.blobs).lineages.map((l) => l.state);
+
+function begin(): { first: Machine; second: Machine; bench: Bench } {
+  const first = new Machine(1, 0);
+  return { first, second: new Machine(2, 10), bench: new Bench(first.kernel.partition) };
+}
+
+test('of two machines that both go on speaking, the one that came later is set aside, its counts taken back', () => {
+  const { first, second, bench } = begin();
+  for (let s = 1; s <= 10; s++) first.speak(bench, s);
+  for (let s = 11; s <= 30; s++) {
+    first.speak(bench, s);
+    second.speak(bench, s, 100);
+  }
+  bench.commit();
+  assert.deepEqual(states(bench), ['live', 'namesake']);
+  assert.deepEqual(bench.totals, { 'web-1/syscalls/a': 30n });
+  assert.deepEqual(windowTotals(bench.blobs), bench.totals);
+  const record = hostRecord(bench.blobs);
+  assert.deepEqual(record.unknown, [], 'it was no reboot');
+  assert.equal(record.bootId.toString('hex'), '01'.repeat(16));
+  assert.equal(
+    record.lineages[1]!.ledgers.reduce((sum, l) => sum + l.quarantined, 0n),
+    2000n,
+  );
+  assert.equal(bench.effects.filter((e) => e.kind === 'alarm').length, 1);
+});
+
+test('it stays set aside through a restart of the aggregator, and through ten quiet minutes of folding', () => {
+  const { first, second, bench } = begin();
+  const both = (from: number, to: number): void => {
+    for (let s = from; s <= to; s++) {
+      first.speak(bench, s);
+      second.speak(bench, s, 100);
+    }
+  };
+  first.speak(bench, 10);
+  both(11, 30);
+  bench.commit();
+  bench.start();
+  both(31, 700);
+  bench.nowMs = at(700);
+  bench.commit();
+  assert.deepEqual(states(bench), ['live', 'namesake']);
+  assert.deepEqual(bench.totals, { 'web-1/syscalls/a': 691n });
+});
+
+test('a machine that has booted again speaks alone: its last words, late and repeated, prove nothing', () => {
+  const { first, second, bench } = begin();
+  for (let s = 1; s <= 10; s++) first.speak(bench, s);
+  second.speak(bench, 11, 100);
+  // As many as an agent may have on the way, overtaken by the first of the new boot; each of them twice.
+  for (let s = 7; s <= 10; s++) {
+    first.kernel.count('a', 1);
+    const late = first.kernel.message(s + 4, wallAt(10));
+    bench.batch(late, at(11.5));
+    bench.batch(late, at(11.6));
+  }
+  for (let s = 12; s <= 30; s++) second.speak(bench, s, 100);
+  bench.commit();
+  assert.deepEqual(states(bench), ['ended', 'live']);
+  assert.deepEqual(bench.totals, { 'web-1/syscalls/a': 2014n });
+  assert.deepEqual(
+    hostRecord(bench.blobs).unknown.map((u) => u.reason),
+    ['reboot'],
+  );
+});
+
+test('when the machine that counts is gone for long, the one set aside takes its place with all it has counted', () => {
+  const { first, second, bench } = begin();
+  first.speak(bench, 1);
+  for (let s = 11; s <= 30; s++) {
+    first.speak(bench, s);
+    second.speak(bench, s, 100);
+  }
+  for (let s = 31; s <= 320; s++) second.speak(bench, s, 100);
+  bench.commit();
+  assert.deepEqual(states(bench), ['live', 'namesake'], 'not so soon');
+  for (let s = 321; s <= 340; s++) second.speak(bench, s, 100);
+  bench.commit();
+  assert.deepEqual(states(bench), ['ended', 'live']);
+  assert.deepEqual(bench.totals, { 'web-1/syscalls/a': 21n + 33_000n });
+  const record = hostRecord(bench.blobs);
+  assert.deepEqual(
+    record.unknown.map((u) => u.reason),
+    ['unknown-history'],
+  );
+  assert.equal(record.bootId.toString('hex'), '02'.repeat(16));
+  assert.equal(
+    record.lineages[1]!.ledgers.reduce((sum, l) => sum + l.quarantined, 0n),
+    0n,
+  );
+  assert.ok(tells(bench.effects, 'resync').length > 0);
+});
+
+test('a clock an hour ahead changes no total, and every date is the bus’s', () => {
+  const kernel = new ModelLineage({ createdS: 3600 });
+  const bench = new Bench(kernel.partition);
+  for (let s = 1; s <= 20; s++) {
+    kernel.count('a', 5);
+    bench.batch(kernel.message(3600 + s, wallAt(3600 + s)), at(s));
+  }
+  bench.nowMs = at(20);
+  bench.commit();
+  assert.deepEqual(bench.totals, { 'web-1/syscalls/a': 100n });
+  assert.deepEqual(windowTotals(bench.blobs), bench.totals);
+  const record = hostRecord(bench.blobs);
+  assert.equal(record.clockSkewMs, 3_600_000n);
+  assert.equal(record.readWallNs, BigInt(at(20)) * 1_000_000n);
+  assert.equal(record.lineages[0]!.readWallNs, BigInt(at(20)) * 1_000_000n);
+  assert.equal(record.lineages[0]!.createdWallNs, BigInt(at(0)) * 1_000_000n);
+  const windows = [...bench.blobs.keys()].filter((name) => name.startsWith('window/'));
+  assert.ok(
+    windows.every((name) => Number(name.split('/')[2]) <= at(20)),
+    windows.join(),
+  );
+});
+
+test('what a host could not load is kept with it', () => {
+  const kernel = new ModelLineage();
+  const bench = new Bench(kernel.partition);
+  kernel.count('a', 1);
+  const missing = [{ probe: 'tcp_bytes', program: '', hook: '', reason: 'this kernel lacks its hook' }];
+  bench.batch(kernel.message(1, { missing }));
+  bench.commit();
+  bench.start();
+  bench.batch(kernel.message(2, { only: [1] }));
+  bench.commit();
+  assert.deepEqual(
+    hostRecord(bench.blobs).missing.map((m) => ({ ...m })),
+    missing,
+  );
+});

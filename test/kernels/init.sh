@@ -1,0 +1,58 @@
+#!/bin/busybox sh
+# Process 1 of a guest: mounts, network, keeper and agent as in production, then commands from the second serial port.
+# What differs between guests comes with the kernel's command line, whose words are this script's environment:
+#   muster_host, muster_nats (port on the host), muster_interval, muster_probes (empty: nothing is started)
+# A command is one line "ID COMMAND"; its answer one line "ID EXIT-CODE OUTPUT-IN-BASE64".
+/bin/busybox mount -t tmpfs tmpfs /run
+/bin/busybox mkdir /run/bin /run/muster
+/bin/busybox --install -s /run/bin
+export PATH=/usr/bin:/bin:/run/bin
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+mount -t devtmpfs devtmpfs /dev
+mount -t tmpfs tmpfs /tmp
+mount -t bpf bpf /sys/fs/bpf
+mount -t tracefs tracefs /sys/kernel/tracing
+mount -t cgroup2 cgroup2 /sys/fs/cgroup
+hostname "$muster_host"
+insmod "/modules/$(uname -r).ko"
+ip link set lo up
+ip address add 10.0.2.15/24 dev eth0
+ip link set eth0 up
+ip route add default via 10.0.2.2
+
+id=61184
+services=/opt/muster/dist/services
+chgrp $id /run/muster
+chmod 750 /run/muster
+# The words of `muster up` (services/cli/up/commands.ts), with which it starts the same two.
+keep() {
+  node $services/loader/main.js --keep --probes "$muster_probes" --gid $id --socket /run/muster/keeper.sock \
+    </dev/null >/dev/console 2>&1 &
+  while [ ! -S /run/muster/keeper.sock ]; do sleep 0.2; done
+}
+# agent NAME: in place of the one that runs.
+cat >/run/agent <<END
+  [ ! -f /run/agent.pid ] || kill \$(cat /run/agent.pid)
+  # By its path: this shell would take its own.
+  /usr/bin/setpriv --inh-caps=-all,+setuid,+setgid,+bpf /usr/bin/setpriv --bounding-set=-all --no-new-privs \
+    node $services/agent/main.js --host "\$1" --interval "$muster_interval" --nats "10.0.2.2:$muster_nats" \
+    --socket /run/muster/keeper.sock --uid $id --gid $id </dev/null >/dev/console 2>&1 &
+  echo \$! >/run/agent.pid
+END
+if [ -n "$muster_probes" ]; then
+  keep
+  sh /run/agent "$muster_host"
+fi
+
+stty -F /dev/ttyS1 raw -echo
+exec 3<>/dev/ttyS1
+echo "up 0 $(cat /proc/uptime | base64 -w 0)" >&3
+while read -r id command <&3; do
+  (
+    code=0
+    sh -c "$command" >"/tmp/$id" 2>&1 </dev/null || code=$?
+    echo "$id $code $(base64 -w 0 "/tmp/$id")" >&3
+    rm "/tmp/$id"
+  ) &
+done
