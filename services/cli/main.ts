@@ -200,7 +200,8 @@ async function runBusUser(entry: VerbEntry, argv: readonly string[]): Promise<nu
 
 const runService = async (service: string, argv: readonly string[]): Promise<number> => {
   const { runRole } = await import('./adapters/role-child.ts');
-  return runRole(join(servicesOf(findRoot()), service, 'main.js'), argv);
+  const { nodeFlags } = await import('./up/commands.ts');
+  return runRole(nodeFlags[service] ?? [], join(servicesOf(findRoot()), service, 'main.js'), argv);
 };
 
 async function main(argv: readonly string[]): Promise<number> {

@@ -9,12 +9,16 @@ export interface Figure {
   /** The best of the runs, where `ours` is their median. */
   readonly min?: number;
   readonly peer?: number;
+  /** The peer's best, likewise. */
+  readonly peerMin?: number;
   readonly peerName?: string;
   /** What the design hopes for; reported, never asserted. */
   readonly aim?: number;
+  /** What ours may be of the peer's, as a ratio. */
+  readonly most?: number;
 }
 
-const short = (n: number): string => (Math.abs(n) >= 100 ? n.toFixed(0) : n.toPrecision(3));
+export const short = (n: number): string => (Math.abs(n) >= 100 ? n.toFixed(0) : n.toPrecision(3));
 
 /** One JSON line a figure, or aligned text. */
 export function printFigures(bench: string, figures: readonly Figure[], json: boolean): void {
@@ -30,7 +34,9 @@ export function printFigures(bench: string, figures: readonly Figure[], json: bo
     const notes = [
       f.min === undefined ? '' : `min ${short(f.min)}`,
       f.aim === undefined ? '' : `aim ≤ ${short(f.aim)}`,
-      f.peer === undefined ? '' : `${f.peerName} ${short(f.peer)}, ratio ${short(f.ours / f.peer)}`,
+      f.peer === undefined
+        ? ''
+        : `${f.peerName} ${short(f.peer)}, ratio ${short(f.ours / f.peer)}${f.most === undefined ? '' : ` of at most ${f.most}`}`,
     ].filter(Boolean);
     process.stdout.write(
       `${f.figure.padEnd(width)}  ${short(f.ours).padStart(8)} ${f.unit}${notes.length > 0 ? `  (${notes.join('; ')})` : ''}\n`,

@@ -1,4 +1,4 @@
-/** `npm run bench -- NAME [--json] [--seconds N]`: runs one benchmark and prints its figures. */
+/** `npm run bench -- NAME [--json] [--seconds N] [--write]`: runs one benchmark, prints its figures, writes them into docs/. */
 import { parseArgs } from 'node:util';
 import { printConditions, printFigures, type Figure } from './figure.ts';
 
@@ -7,7 +7,19 @@ interface Options {
   readonly seconds: number;
 }
 
-const benches: Record<string, { readonly what: string; readonly run: (options: Options) => Promise<Figure[]> }> = {
+interface Bench {
+  readonly what: string;
+  readonly run: (options: Options) => Promise<Figure[]>;
+  /** Puts its figures where docs/ quote them. */
+  readonly write?: (figures: readonly Figure[]) => Promise<void>;
+}
+
+const benches: Record<string, Bench> = {
+  kernel: {
+    what: 'ns per event of our probes beside bpftrace, libbpf-tools and the leanest common program (installs them)',
+    run: async () => (await import('./kernel.ts')).kernel(),
+    write: async (figures) => (await import('./kernel.ts')).writeKernel(figures),
+  },
   path: {
     what: 'cost of the whole path on one host: ns per event, agent CPU and memory, bytes on the wire',
     run: async (options) => (await import('./path.ts')).path(options),
@@ -17,6 +29,7 @@ const benches: Record<string, { readonly what: string; readonly run: (options: O
 const { values, positionals } = parseArgs({
   options: {
     json: { type: 'boolean', default: false },
+    write: { type: 'boolean', default: false },
     seconds: { type: 'string', default: '20' },
     help: { type: 'boolean', default: false },
   },
@@ -25,9 +38,11 @@ const { values, positionals } = parseArgs({
 const bench = benches[positionals[0] ?? ''];
 if (!bench || values.help) {
   const names = Object.entries(benches).map(([name, { what }]) => `  ${name.padEnd(10)} ${what}`);
-  process.stderr.write(`usage: npm run bench -- NAME [--json] [--seconds N]\n\n${names.join('\n')}\n`);
+  process.stderr.write(`usage: npm run bench -- NAME [--json] [--seconds N] [--write]\n\n${names.join('\n')}\n`);
   process.exit(values.help ? 0 : 2);
 }
 printConditions();
-printFigures(positionals[0]!, await bench.run({ seconds: Number(values.seconds) }), values.json);
+const figures = await bench.run({ seconds: Number(values.seconds) });
+printFigures(positionals[0]!, figures, values.json);
+if (values.write) await bench.write?.(figures);
 printConditions();

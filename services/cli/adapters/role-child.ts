@@ -5,9 +5,9 @@ import { constants } from 'node:os';
 const forwarded = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
 
 /** Resolves with the exit code to pass on. */
-export function runRole(main: string, argv: readonly string[]): Promise<number> {
+export function runRole(nodeFlags: readonly string[], main: string, argv: readonly string[]): Promise<number> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [main, ...argv], { stdio: 'inherit' });
+    const child = spawn(process.execPath, [...nodeFlags, main, ...argv], { stdio: 'inherit' });
     // A terminal sends Ctrl-C to the whole group; the child has it already, and a second one does no harm.
     for (const signal of forwarded) process.on(signal, () => child.kill(signal));
     child.on('error', reject);

@@ -33,6 +33,12 @@ export interface Command {
   readonly lifeline: boolean;
 }
 
+/**
+ * Flags of Node by service. The agent makes little garbage, most of it at once: with Node's own 16 MiB for the young it
+ * would come to hold 40 MiB more of it (16,000 rows a second), at no less CPU.
+ */
+export const nodeFlags: Readonly<Record<string, readonly string[]>> = { agent: ['--max-semi-space-size=1'] };
+
 /** util-linux setpriv; two in a row where a capability must outlive the loss of the bounding set. */
 const bare = ['setpriv', '--inh-caps=-all', '--bounding-set=-all', '--no-new-privs'];
 const keeping = (...names: string[]): string[] =>
@@ -56,6 +62,7 @@ export function commandOf(role: RoleName, f: CommandFacts): Command {
   const { options, instance } = f;
   const main = (service: string): string[] => [
     f.node,
+    ...(nodeFlags[service] ?? []),
     `${f.services}/${service}/main.js`,
     '--log-level',
     options.logLevel,
