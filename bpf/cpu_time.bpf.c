@@ -7,18 +7,20 @@
 #include "muster.bpf.h"
 
 struct cpu_time_key {
+	struct muster_owner owner;
 	struct muster_comm comm;
 };
-MUSTER_COUNTER(cpu_time, struct cpu_time_key, 8192, "ns", "time that tasks spent on a CPU");
+MUSTER_COUNTER(cpu_time, struct cpu_time_key, 8192, "ns", "time that tasks spent on a CPU", MUSTER_OWNED);
 
 /* Blocked: it waits for something. Preempted: it could have gone on (the kernel's voluntary and involuntary). */
 enum left { blocked = 0, preempted = 1 };
 struct context_switches_key {
+	struct muster_owner owner;
 	struct muster_comm comm;
 	enum left left;
 	__u32 pad;
 };
-MUSTER_COUNTER(context_switches, struct context_switches_key, 8192, "switches", "times that tasks left a CPU");
+MUSTER_COUNTER(context_switches, struct context_switches_key, 8192, "switches", "times that tasks left a CPU", MUSTER_OWNED);
 
 /*
  * What each task had run in all when it was last switched out, by the low 16 bits of its pid, one word each, so that
@@ -67,6 +69,7 @@ int on_sched_switch(__u64 *args) /* preempt, prev, next, prev_state */
 			span = ((total << 7) - (last & ~127ULL)) >> 7;
 		*place = total << 7 | tag;
 	}
+	key.owner = switched.owner = muster_owner_of(prev);
 	key.comm = muster_comm_of(prev);
 	switched.comm = key.comm;
 	switched.left = (args[0] & 1) || !state_of(prev) ? preempted : blocked;

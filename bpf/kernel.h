@@ -33,7 +33,13 @@ struct cgroup___muster {
 	struct cgroup___muster *ancestors[]; /* by level, itself included */
 };
 
+/* A task's place in one controller's hierarchy, v1 or v2. */
+struct cgroup_subsys_state___muster {
+	struct cgroup___muster *cgroup;
+};
+
 struct css_set___muster {
+	struct cgroup_subsys_state___muster *subsys[0]; /* by enum cgroup_subsys_id */
 	struct cgroup___muster *dfl_cgrp; /* place in the cgroup v2 hierarchy */
 };
 

@@ -24,6 +24,10 @@
 #define MUSTER_AS(meaning) __attribute__((btf_decl_tag("muster:as:" meaning)))
 #define MUSTER_NAME(name) __attribute__((btf_decl_tag("muster:name:" name)))
 
+/* Last word of a table's declaration whose key begins with `struct muster_owner owner` (task.h). */
+#define MUSTER_OWNED 2
+#define MUSTER_SECOND(first, second, ...) second
+
 /* The last member of a histogram's key, filled in by muster_observe. */
 #define MUSTER_BUCKET __u64 bucket MUSTER_AS("bucket")
 
@@ -43,7 +47,7 @@ const volatile __u32 muster_cpus = 1;
 /* Hints per CPU unless the loader sets another power of two: one for each row is best. */
 #define MUSTER_HINTS 16384
 
-#define MUSTER_SLOT(name, slot, key_type, values, capacity, tag)                                                     \
+#define MUSTER_SLOT(name, slot, key_type, values, capacity, owned, tag)                                              \
 	struct {                                                                                                     \
 		__uint(type, BPF_MAP_TYPE_HASH);                                                                     \
 		__uint(max_entries, capacity);                                                                       \
@@ -87,7 +91,7 @@ const volatile __u32 muster_cpus = 1;
 	}                                                                                                            \
 	static __always_inline __u32 name##_count_##slot(const key_type *key, __u64 n, __u64 sum, const int flags)   \
 	{                                                                                                            \
-		const __u64 mark = muster_mark((const muster_word *)key, sizeof(key_type) / 8);                      \
+		const __u64 mark = muster_mark((const muster_word *)key, sizeof(key_type) / 8, owned);               \
 		const __u32 cpu = bpf_get_smp_processor_id();                                                        \
 		struct muster_ledger *ledger = bpf_map_lookup_elem(&name##_ledger_##slot, &cpu);                     \
 		__u32 at = cpu * (name##_hint_mask + 1) + (muster_hint_of(mark) & name##_hint_mask);                 \
@@ -101,7 +105,7 @@ const volatile __u32 muster_cpus = 1;
 		if (!hint)                                                                                           \
 			return 0;                                                                                    \
 		row = muster_hinted(&name##_keys_##slot, *hint, (const muster_word *)key, sizeof(key_type) / 8,      \
-				    mark);                                                                           \
+				    owned, mark);                                                                    \
 		if (!row)                                                                                            \
 			row = name##_find_##slot(key, mark, hint, ledger, n);                                        \
 		at = cpu * (name##_rows + 1) + row;                                                                  \
@@ -127,11 +131,12 @@ const volatile __u32 muster_cpus = 1;
 		__sync_fetch_and_add(&overflow->value[0], n);                                                        \
 	}
 
-#define MUSTER_TABLE(name, key_type, values, capacity, tag)                                                          \
+#define MUSTER_TABLE(name, key_type, values, capacity, owned, tag)                                                   \
 	_Static_assert(sizeof(key_type) % 8 == 0, "a key is made of whole 64-bit words: name the rest __u32 pad");     \
 	_Static_assert(_Alignof(key_type) == 8, "a key of small members only needs __attribute__((aligned(8)))");    \
 	const volatile __u32 name##_rows = capacity;                                                                 \
 	const volatile __u32 name##_hint_mask = MUSTER_HINTS - 1;                                                    \
+	const volatile __u32 name##_owned = owned;                                                                   \
 	struct name##_marked {                                                                                       \
 		__u64 mark;                                                                                          \
 		__u64 key[sizeof(key_type) / 8];                                                                     \
@@ -139,8 +144,8 @@ const volatile __u32 muster_cpus = 1;
 	struct name##_cell {                                                                                         \
 		__u64 value[values];                                                                                 \
 	};                                                                                                           \
-	MUSTER_SLOT(name, 0, key_type, values, capacity, __attribute__((btf_decl_tag(tag))))                         \
-	MUSTER_SLOT(name, 1, key_type, values, capacity, )                                                           \
+	MUSTER_SLOT(name, 0, key_type, values, capacity, owned, __attribute__((btf_decl_tag(tag))))                  \
+	MUSTER_SLOT(name, 1, key_type, values, capacity, owned, )                                                    \
 	/* Returns the key's row, 0 where it has none. */                                                            \
 	__attribute__((unused)) static __always_inline __u32 name##_count(const key_type *key, __u64 n, __u64 sum,   \
 									  const int flags)                           \
@@ -157,14 +162,14 @@ const volatile __u32 muster_cpus = 1;
 			name##_lose_0(class, n);                                                                     \
 	}
 
-/* A table of counters: unit and help are text, rows is how many keys it can hold. */
-#define MUSTER_COUNTER(name, key_type, rows, unit, help)                                                             \
-	MUSTER_TABLE(name, key_type, 1, rows, "muster:counter:" unit ":" help)
+/* A table of counters: unit and help are text, rows is how many keys it can hold; MUSTER_OWNED may follow. */
+#define MUSTER_COUNTER(name, key_type, rows, unit, help, ...)                                                        \
+	MUSTER_TABLE(name, key_type, 1, rows, MUSTER_SECOND(0, ##__VA_ARGS__, 0), "muster:counter:" unit ":" help)
 
 /* A table of histograms: the key ends in MUSTER_BUCKET; each bucket that occurs takes a row. */
-#define MUSTER_HISTOGRAM(name, key_type, rows, unit, help)                                                           \
+#define MUSTER_HISTOGRAM(name, key_type, rows, unit, help, ...)                                                      \
 	_Static_assert(__builtin_offsetof(key_type, bucket) + 8 == sizeof(key_type), "a histogram's key ends in MUSTER_BUCKET"); \
-	MUSTER_TABLE(name, key_type, 2, rows, "muster:histogram:" unit ":" help)
+	MUSTER_TABLE(name, key_type, 2, rows, MUSTER_SECOND(0, ##__VA_ARGS__, 0), "muster:histogram:" unit ":" help)
 
 /* Counts n (calls, bytes, …) for a key. */
 #define muster_add(name, key, n) name##_count(key, n, 0, MUSTER_ATOMIC)

@@ -6,15 +6,16 @@
 #include "muster.bpf.h"
 
 struct oom_kills_key {
+	struct muster_owner owner;
 	struct muster_comm comm;
 };
-MUSTER_COUNTER(oom_kills, struct oom_kills_key, 1024, "kills", "processes killed for want of memory");
+MUSTER_COUNTER(oom_kills, struct oom_kills_key, 1024, "kills", "processes killed for want of memory", MUSTER_OWNED);
 
 SEC("tp_btf/mark_victim")
 int on_mark_victim(__u64 *args) /* task, uid */
 {
 	const struct task_struct___muster *victim = (const void *)args[0];
-	struct oom_kills_key key = { .comm = muster_comm_of(victim) };
+	struct oom_kills_key key = { .owner = muster_owner_of(victim), .comm = muster_comm_of(victim) };
 
 	if (!muster_in_scope(victim))
 		return 0;

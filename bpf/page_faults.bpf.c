@@ -7,11 +7,12 @@
 
 enum access { read = 0, write = 1, execute = 2 };
 struct page_faults_key {
+	struct muster_owner owner;
 	struct muster_comm comm;
 	enum access access;
 	__u32 pad;
 };
-MUSTER_COUNTER(page_faults, struct page_faults_key, 8192, "faults", "page faults raised in user mode");
+MUSTER_COUNTER(page_faults, struct page_faults_key, 8192, "faults", "page faults raised in user mode", MUSTER_OWNED);
 
 /* arch/x86/include/asm/trap_pf.h; only x86 has this tracepoint in all supported kernels. */
 #define PF_WRITE 2
@@ -21,7 +22,7 @@ SEC("tp_btf/page_fault_user")
 int on_page_fault_user(__u64 *args) /* address, regs, error code */
 {
 	const struct task_struct___muster *task = muster_task();
-	struct page_faults_key key = { .comm = muster_comm_of(task) };
+	struct page_faults_key key = { .owner = muster_owner_of(task), .comm = muster_comm_of(task) };
 
 	if (!muster_in_scope(task))
 		return 0;

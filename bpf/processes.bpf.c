@@ -8,16 +8,18 @@
 enum task_kind { process = 0, thread = 1 };
 
 struct process_forks_key {
+	struct muster_owner owner;
 	struct muster_comm comm;
 	enum task_kind kind;
 	__u32 pad;
 };
-MUSTER_COUNTER(process_forks, struct process_forks_key, 4096, "tasks", "processes and threads created");
+MUSTER_COUNTER(process_forks, struct process_forks_key, 4096, "tasks", "processes and threads created", MUSTER_OWNED);
 
 struct process_execs_key {
+	struct muster_owner owner;
 	struct muster_comm comm;
 };
-MUSTER_COUNTER(process_execs, struct process_execs_key, 4096, "programs", "programs started by exec");
+MUSTER_COUNTER(process_execs, struct process_execs_key, 4096, "programs", "programs started by exec", MUSTER_OWNED);
 
 struct process_binaries_key {
 	MUSTER_REGISTER;
@@ -25,17 +27,18 @@ struct process_binaries_key {
 MUSTER_DISTINCT(process_binaries, struct process_binaries_key, 16384, "binaries", "different programs started by exec, by path");
 
 struct process_exits_key {
+	struct muster_owner owner;
 	struct muster_comm comm;
 	__u32 status MUSTER_AS("exit");
 	enum task_kind kind;
 };
-MUSTER_COUNTER(process_exits, struct process_exits_key, 4096, "tasks", "processes and threads that ended");
+MUSTER_COUNTER(process_exits, struct process_exits_key, 4096, "tasks", "processes and threads that ended", MUSTER_OWNED);
 
 SEC("tp_btf/sched_process_fork")
 int on_sched_process_fork(__u64 *args) /* parent, child */
 {
 	const struct task_struct___muster *parent = (const void *)args[0], *child = (const void *)args[1];
-	struct process_forks_key key = { .comm = muster_comm_of(parent) };
+	struct process_forks_key key = { .owner = muster_owner_of(parent), .comm = muster_comm_of(parent) };
 
 	if (!muster_in_scope(parent))
 		return 0;
@@ -48,7 +51,7 @@ SEC("tp_btf/sched_process_exec")
 int on_sched_process_exec(__u64 *args) /* task, its pid before, bprm */
 {
 	const struct task_struct___muster *task = (const void *)args[0];
-	struct process_execs_key key = { .comm = muster_comm_of(task) };
+	struct process_execs_key key = { .owner = muster_owner_of(task), .comm = muster_comm_of(task) };
 	struct process_binaries_key binary;
 	struct muster_path path = {};
 	int error;
@@ -80,7 +83,7 @@ SEC("tp_btf/sched_process_exit")
 int on_sched_process_exit(__u64 *args) /* task; since 6.16 whether it is the last of its process */
 {
 	const struct task_struct___muster *task = (const void *)args[0];
-	struct process_exits_key key = { .comm = muster_comm_of(task) };
+	struct process_exits_key key = { .owner = muster_owner_of(task), .comm = muster_comm_of(task) };
 
 	if (!muster_in_scope(task))
 		return 0;

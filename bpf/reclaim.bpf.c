@@ -8,19 +8,21 @@
 enum shortage { host = 0, cgroup = 1 };
 
 struct reclaim_key {
+	struct muster_owner owner;
 	struct muster_comm comm;
 	enum shortage shortage;
 	__u32 pad;
 	MUSTER_BUCKET;
 };
-MUSTER_HISTOGRAM(reclaim, struct reclaim_key, 8192, "ns", "time that tasks spent on reclaiming memory");
+MUSTER_HISTOGRAM(reclaim, struct reclaim_key, 8192, "ns", "time that tasks spent on reclaiming memory", MUSTER_OWNED);
 
 struct reclaimed_pages_key {
+	struct muster_owner owner;
 	struct muster_comm comm;
 	enum shortage shortage;
 	__u32 pad;
 };
-MUSTER_COUNTER(reclaimed_pages, struct reclaimed_pages_key, 2048, "pages", "pages that tasks reclaimed");
+MUSTER_COUNTER(reclaimed_pages, struct reclaimed_pages_key, 2048, "pages", "pages that tasks reclaimed", MUSTER_OWNED);
 
 /* When tasks that are at it began, by pid. One for which there is no room is counted as failed. */
 struct {
@@ -48,8 +50,8 @@ static __always_inline int end(__u64 pages, enum shortage shortage)
 {
 	const struct task_struct___muster *task = muster_task();
 	const __u64 pid = task->pid, *begun = bpf_map_lookup_elem(&reclaim_begun, &pid);
-	struct reclaim_key key = { .comm = muster_comm_of(task), .shortage = shortage };
-	struct reclaimed_pages_key freed = { .comm = key.comm, .shortage = shortage };
+	struct reclaim_key key = { .owner = muster_owner_of(task), .comm = muster_comm_of(task), .shortage = shortage };
+	struct reclaimed_pages_key freed = { .owner = key.owner, .comm = key.comm, .shortage = shortage };
 	__u64 spent;
 
 	if (!begun) /* before the probe was attached, outside the scope, or counted as failed then */

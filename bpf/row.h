@@ -9,6 +9,9 @@
 #ifndef MUSTER_ROW_H
 #define MUSTER_ROW_H
 
+/* Opt-in parts of an event's owner (task.h) that keys hold, chosen when the probe is loaded: 1 cgroup, 2 process. */
+const volatile __u32 muster_owner_parts = 0;
+
 /* Failed attributions by class; the events themselves are in row 0. */
 enum muster_failure { MUSTER_FULL = 0, MUSTER_NO_MEMORY = 1, MUSTER_BUSY = 2, MUSTER_OTHER = 3 };
 
@@ -37,16 +40,21 @@ static __always_inline void muster_raise(__u64 *value, __u64 n, const int writer
 /*
  * Hash of a key: sum of word[i] × K^(i+1) mod 2^64, K odd; a ready key carries it, made odd, as its mark. A key of
  * which only some words have been written yet therefore matches no other key, in whatever order a CPU sees the words.
- * Also in services/shared/contract/key-mark.ts.
+ * The first `owned` words are the owner's: zero, and passed over, in a probe that is loaded without such labels (the
+ * verifier removes what asks for a constant). Also in services/shared/contract/key-mark.ts.
  */
 #define MUSTER_K 0x9e3779b97f4a7c15ULL
 
-static __always_inline __u64 muster_mark(const muster_word *key, const unsigned int words)
+static __always_inline __u64 muster_mark(const muster_word *key, const unsigned int words, const unsigned int owned)
 {
 	__u64 hash = 0, factor = MUSTER_K;
 
+	if (owned && muster_owner_parts)
+		hash = key[0] * factor + key[1] * factor * MUSTER_K;
+	if (owned)
+		factor *= MUSTER_K * MUSTER_K;
 #pragma unroll
-	for (unsigned int i = 0; i < words; i++, factor *= MUSTER_K)
+	for (unsigned int i = owned; i < words; i++, factor *= MUSTER_K)
 		hash += key[i] * factor;
 	return hash | 1;
 }
@@ -59,7 +67,7 @@ static __always_inline __u32 muster_hint_of(__u64 mark)
 
 /* The hint's row if it is this key's, else 0. Hints may be stale or torn: only a ready, equal key counts. */
 static __always_inline __u32 muster_hinted(void *keys, __u32 row, const muster_word *key, const unsigned int words,
-					   __u64 mark)
+					   const unsigned int owned, __u64 mark)
 {
 	const muster_word *known;
 
@@ -69,8 +77,10 @@ static __always_inline __u32 muster_hinted(void *keys, __u32 row, const muster_w
 	known = bpf_map_lookup_elem(keys, &row);
 	if (!known || *(const volatile __u64 *)known != mark)
 		return 0;
+	if (owned && muster_owner_parts && (known[1] != key[0] || known[2] != key[1]))
+		return 0;
 #pragma unroll
-	for (unsigned int i = 0; i < words; i++)
+	for (unsigned int i = owned; i < words; i++)
 		if (known[1 + i] != key[i])
 			return 0;
 	return row;

@@ -7,10 +7,11 @@
 #include "muster.bpf.h"
 
 struct runqueue_key {
+	struct muster_owner owner;
 	struct muster_comm comm;
 	MUSTER_BUCKET;
 };
-MUSTER_HISTOGRAM(runqueue, struct runqueue_key, 16384, "ns", "time that runnable tasks waited for a CPU");
+MUSTER_HISTOGRAM(runqueue, struct runqueue_key, 16384, "ns", "time that runnable tasks waited for a CPU", MUSTER_OWNED);
 
 /*
  * A wait may have parts: a migration closes one on the old CPU and opens the next on the new one. What a task had
@@ -58,6 +59,7 @@ int on_sched_switch(__u64 *args) /* preempt, prev, next, prev_state */
 			wait = ((total << 7) - (last & ~127ULL)) >> 7;
 		*place = total << 7 | tag;
 	}
+	key.owner = muster_owner_of(next);
 	key.comm = muster_comm_of(next);
 	/*
 	 * Sole writer: this program alone writes the table, and the kernel skips (and counts as recursion_misses) a

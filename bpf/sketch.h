@@ -44,14 +44,14 @@ static __always_inline __u64 muster_register(__u64 hash)
 #define MUSTER_DISTINCT(name, key_type, rows, unit, help)                                                            \
 	_Static_assert(__builtin_offsetof(key_type, reg) + 8 == sizeof(key_type),                                    \
 		       "a distinct count's key ends in MUSTER_REGISTER");                                            \
-	MUSTER_TABLE(name, key_type, 1, rows, "muster:distinct:" unit ":" help)
+	MUSTER_TABLE(name, key_type, 1, rows, 0, "muster:distinct:" unit ":" help)
 
 /* Counts one observation of the value (a struct of whole words) that value_pointer points to. */
 #define muster_distinct(name, key_pointer, value_pointer)                                                            \
 	({                                                                                                           \
 		_Static_assert(sizeof(*(value_pointer)) % 8 == 0, "a value is made of whole 64-bit words");          \
 		(key_pointer)->reg = muster_register(muster_stirred(                                                 \
-			muster_mark((const muster_word *)(value_pointer), sizeof(*(value_pointer)) / 8)));           \
+			muster_mark((const muster_word *)(value_pointer), sizeof(*(value_pointer)) / 8, 0)));           \
 		name##_count(key_pointer, 1, 0, MUSTER_ATOMIC);                                                      \
 	})
 
@@ -85,7 +85,7 @@ static __always_inline __u64 muster_register(__u64 hash)
 		shared.cell = key->cell | 1;                                                                         \
 		row = muster_find(&name##_ids_##slot, &name##_keys_##slot, name##_rows, (const muster_word *)&shared, \
 				  sizeof(key_type) / 8,                                                              \
-				  muster_mark((const muster_word *)&shared, sizeof(key_type) / 8), &unused, ledger, n); \
+				  muster_mark((const muster_word *)&shared, sizeof(key_type) / 8, 0), &unused, ledger, n); \
 		at = bpf_get_smp_processor_id() * (name##_rows + 1) + row;                                           \
 		cell = bpf_map_lookup_elem(&name##_cells_##slot, &at);                                               \
 		issued = bpf_map_lookup_elem(&name##_keys_##slot, &zero);                                            \
@@ -97,7 +97,7 @@ static __always_inline __u64 muster_register(__u64 hash)
 	}                                                                                                            \
 	static __always_inline void name##_heavy_##slot(const key_type *key, __u64 n)                                \
 	{                                                                                                            \
-		const __u64 mark = muster_mark((const muster_word *)key, sizeof(key_type) / 8);                      \
+		const __u64 mark = muster_mark((const muster_word *)key, sizeof(key_type) / 8, 0);                      \
 		const __u32 cpu = bpf_get_smp_processor_id();                                                        \
 		struct muster_ledger *ledger = bpf_map_lookup_elem(&name##_ledger_##slot, &cpu);                     \
 		__u32 at = cpu * (name##_hint_mask + 1) + (muster_hint_of(mark) & name##_hint_mask);                 \
@@ -108,7 +108,7 @@ static __always_inline __u64 muster_register(__u64 hash)
 			return;                                                                                      \
 		muster_raise(&ledger->seen, n, MUSTER_ATOMIC);                                                       \
 		row = muster_hinted(&name##_keys_##slot, *hint, (const muster_word *)key, sizeof(key_type) / 8,      \
-				    mark);                                                                           \
+				    0, mark);                                                                        \
 		if (!row)                                                                                            \
 			row = name##_weigh_##slot(key, mark, hint, ledger, n);                                       \
 		at = cpu * (name##_rows + 1) + row;                                                                  \
@@ -121,13 +121,13 @@ static __always_inline __u64 muster_register(__u64 hash)
 #define MUSTER_HEAVY(name, key_type, rows, unit, help)                                                               \
 	_Static_assert(__builtin_offsetof(key_type, cell) + 8 == sizeof(key_type), "a heavy hitter's key ends in MUSTER_CELL"); \
 	_Static_assert((rows) >= 3 << MUSTER_CELL_BITS, "a table of heavy hitters needs at least 6,144 rows");       \
-	MUSTER_TABLE(name, key_type, 1, rows, "muster:heavy:" unit ":" help)                                         \
+	MUSTER_TABLE(name, key_type, 1, rows, 0, "muster:heavy:" unit ":" help)                                         \
 	MUSTER_HEAVY_SLOT(name, 0, key_type)                                                                         \
 	MUSTER_HEAVY_SLOT(name, 1, key_type)                                                                         \
 	static __always_inline void name##_heavy(key_type *key, __u64 n)                                             \
 	{                                                                                                            \
 		key->cell = 0;                                                                                       \
-		key->cell = muster_stirred(muster_mark((const muster_word *)key, sizeof(key_type) / 8)) >>           \
+		key->cell = muster_stirred(muster_mark((const muster_word *)key, sizeof(key_type) / 8, 0)) >>           \
 			    (64 - MUSTER_CELL_BITS) << 1;                                                            \
 		if (*(volatile __u64 *)&muster_control.word[0] & 1)                                                  \
 			name##_heavy_1(key, n);                                                                      \
@@ -157,7 +157,7 @@ struct muster_filter_key {
 	_Static_assert(((filter_words) & ((filter_words) - 1)) == 0 && (filter_words) >= 8,                          \
 		       "a filter's words are a power of two");                                                       \
 	MUSTER_COUNTER(name, key_type, rows, unit, help)                                                             \
-	MUSTER_TABLE(name##_filter, struct muster_filter_key, 2, filter_words,                                       \
+	MUSTER_TABLE(name##_filter, struct muster_filter_key, 2, filter_words, 0,                                       \
 		     "muster:filter:bits:Bloom filter of the values that " #name " has seen")                        \
 	struct name##_bits {                                                                                         \
 		__u64 word[filter_words];                                                                            \
@@ -184,7 +184,7 @@ struct muster_filter_key {
 	}                                                                                                            \
 	static __always_inline void name##_see(const key_type *key)                                                  \
 	{                                                                                                            \
-		const __u64 hash = muster_stirred(muster_mark((const muster_word *)key, sizeof(key_type) / 8));      \
+		const __u64 hash = muster_stirred(muster_mark((const muster_word *)key, sizeof(key_type) / 8, 0));      \
 		const __u32 zero = 0, step = hash >> 32 | 1;                                                         \
 		struct name##_bits *bits = bpf_map_lookup_elem(&name##_bits, &zero);                                 \
 		__u64 known = 1;                                                                                     \

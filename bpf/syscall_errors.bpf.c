@@ -7,11 +7,12 @@
 #include "caller.h"
 
 struct syscall_errors_key {
+	struct muster_owner owner;
 	__u64 syscall MUSTER_AS("syscall");
 	__u64 errno MUSTER_AS("errno");
 	struct muster_comm comm;
 };
-MUSTER_COUNTER(syscall_errors, struct syscall_errors_key, 8192, "calls", "system calls that failed");
+MUSTER_COUNTER(syscall_errors, struct syscall_errors_key, 8192, "calls", "system calls that failed", MUSTER_OWNED);
 
 #define MAX_ERRNO 4095
 
@@ -31,6 +32,7 @@ int on_sys_exit(__u64 *args) /* regs, result */
 	if (key.syscall == MUSTER_NO_CALL)
 		return 0;
 	key.errno = error;
+	key.owner = muster_owner_of(task);
 	key.comm = muster_comm_of(task);
 	muster_add(syscall_errors, &key, 1);
 	return 0;

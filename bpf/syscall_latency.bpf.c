@@ -7,11 +7,12 @@
 #include "caller.h"
 
 struct syscall_latency_key {
+	struct muster_owner owner;
 	__u64 syscall MUSTER_AS("syscall");
 	struct muster_comm comm;
 	MUSTER_BUCKET;
 };
-MUSTER_HISTOGRAM(syscall_latency, struct syscall_latency_key, 32768, "ns", "time in system calls");
+MUSTER_HISTOGRAM(syscall_latency, struct syscall_latency_key, 32768, "ns", "time in system calls", MUSTER_OWNED);
 
 /*
  * When each thread's call was entered, by the low 16 bits of its pid, one word each, so that two threads that share a
@@ -80,6 +81,7 @@ int on_sys_exit(__u64 *args) /* regs, result */
 	key.syscall = muster_call((const void *)args[0], task);
 	if (key.syscall == MUSTER_NO_CALL)
 		return 0;
+	key.owner = muster_owner_of(task);
 	key.comm = muster_comm_of(task);
 	muster_observe(syscall_latency, &key, (bpf_ktime_get_ns() << 7 >> 7) - (entered >> 7));
 	return 0;

@@ -4,11 +4,12 @@
 #include "caller.h"
 
 struct syscalls_key {
+	struct muster_owner owner;
 	/* A 32-bit call (int 0x80, compat) has bit 31 set: its numbers are another table's. x32 calls carry bit 30. */
 	__u64 syscall MUSTER_AS("syscall");
 	struct muster_comm comm;
 };
-MUSTER_COUNTER(syscalls, struct syscalls_key, 16384, "calls", "system calls entered");
+MUSTER_COUNTER(syscalls, struct syscalls_key, 16384, "calls", "system calls entered", MUSTER_OWNED);
 
 #define TS_COMPAT 2 /* arch/x86/include/asm/thread_info.h */
 #define COMPAT_CALL (1ULL << 31)
@@ -21,6 +22,7 @@ int on_sys_enter(__u64 *args) /* regs, id */
 
 	if (!muster_in_scope(task))
 		return 0;
+	key.owner = muster_owner_of(task);
 	key.syscall = args[1];
 	if (bpf_core_field_exists(task->thread_info.status) && (task->thread_info.status & TS_COMPAT))
 		key.syscall |= COMPAT_CALL;

@@ -10,6 +10,18 @@
 const volatile __u64 muster_scope_id = 0;
 const volatile __u32 muster_scope_level = 0;
 
+/* On hosts without cgroup v2: 1 + the number of the controller whose v1 hierarchy is meant. */
+const volatile __u32 muster_cgroup_v1 = 0;
+
+/*
+ * Whose event it is, as far as the labels chosen for the probe need it; the rest is zero. First in a key, and the table
+ * declared with MUSTER_OWNED.
+ */
+struct muster_owner {
+	__u64 cgroup; /* inode number of its directory */
+	__u64 process; /* tgid */
+};
+
 /* A task's name, as two words of text, zero-padded. */
 struct muster_comm {
 	__u64 word[2];
@@ -56,6 +68,36 @@ static __always_inline int muster_group_in_scope(const struct cgroup___muster *g
 static __always_inline int muster_in_scope(const struct task_struct___muster *task)
 {
 	return muster_scope_level == 0 || muster_group_in_scope(task->cgroups->dfl_cgrp);
+}
+
+static __always_inline __u64 muster_cgroup_of(const struct task_struct___muster *task)
+{
+	const struct cgroup_subsys_state___muster *state;
+	__u64 id;
+
+	if (muster_cgroup_v1 == 0)
+		return task->cgroups->dfl_cgrp->kn->id;
+	/* As above: the number of controllers differs between kernels. */
+	if (bpf_probe_read_kernel(&state, sizeof(state), &task->cgroups->subsys[(muster_cgroup_v1 - 1) & 31]) ||
+	    BPF_CORE_READ_INTO(&id, state, cgroup, kn, id))
+		return 0;
+	return id;
+}
+
+static __always_inline struct muster_owner muster_owner_of(const struct task_struct___muster *task)
+{
+	struct muster_owner owner = { 0 };
+
+	if (muster_owner_parts & 1)
+		owner.cgroup = muster_cgroup_of(task);
+	if (muster_owner_parts & 2)
+		owner.process = task->tgid;
+	return owner;
+}
+
+static __always_inline struct muster_owner muster_owner(void)
+{
+	return muster_owner_of(muster_task());
 }
 
 #endif

@@ -7,12 +7,13 @@
 
 enum direction { sent = 0, received = 1 };
 struct tcp_bytes_key {
+	struct muster_owner owner;
 	struct muster_comm comm;
 	__u64 port MUSTER_AS("port");
 	enum direction direction;
 	__u32 pad;
 };
-MUSTER_COUNTER(tcp_bytes, struct tcp_bytes_key, 8192, "bytes", "bytes sent and received over TCP");
+MUSTER_COUNTER(tcp_bytes, struct tcp_bytes_key, 8192, "bytes", "bytes sent and received over TCP", MUSTER_OWNED);
 
 #define MSG_PEEK 2
 
@@ -25,6 +26,7 @@ static __always_inline int count(const __u64 *args, enum direction direction)
 	/* Negative: an error. */
 	if (bytes <= 0 || !muster_tcp_in_scope(sk))
 		return 0;
+	key.owner = muster_owner();
 	key.comm = muster_comm();
 	key.port = muster_service_port(sk);
 	muster_add(tcp_bytes, &key, bytes);

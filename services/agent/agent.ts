@@ -9,8 +9,9 @@ import { mayPublish, noteConfirmed, noteFailed } from './bus/in-flight.ts';
 import type { AgentConfig } from './config.ts';
 import type { AgentEffect, AgentEvent, LineageImage } from './effects.ts';
 import { holdsActiveReads, type LineageState } from './lineage-state.ts';
-import { found, opened, openFailed } from './discovery.ts';
+import { found, opened, openFailed, retireIfEmpty } from './discovery.ts';
 import { keysNeededFrom } from './kernel/table-rows.ts';
+import { awaitNames, named } from './naming.ts';
 import { publishUpdate, takeTables } from './publishing.ts';
 import { durable, refused, resync } from './requests.ts';
 import {
@@ -18,6 +19,7 @@ import {
   controlWritten,
   finalConfirmed,
   gracePassed,
+  publishSealed,
   readSealed,
   retiredWritten,
   sealIfDue,
@@ -134,6 +136,14 @@ function ofLineage(a: AgentState, l: LineageState, event: PinEvent, out: Effects
       l.readPending = false;
       takeImage(a, l, event.image, out);
       return;
+    case 'named': {
+      const waited = named(l, event.wanted, event.names);
+      if (waited && waited.generation === l.active && !holdsActiveReads(l.phase))
+        publishActive(a, l, waited.image, out);
+      else if (waited && waited.generation === l.sealed && l.phase === 'reading')
+        publishSealed(a, l, waited.image, out);
+      return;
+    }
     case 'pins-failed':
       if (event.effect === 'read') l.readPending = false;
       else l.phase = 'lost';
@@ -243,6 +253,10 @@ function takeImage(a: AgentState, l: LineageState, image: LineageImage, out: Eff
   }
   if (holdsActiveReads(l.phase)) return;
   takeTables(l, l.active, image);
+  if (!awaitNames(l, l.active, image, out)) publishActive(a, l, image, out);
+}
+
+function publishActive(a: AgentState, l: LineageState, image: LineageImage, out: Effects): void {
   publishUpdate(a, l, l.active, image, false, out);
   if (l.last === 'wanted') l.last = 'sent';
   sealIfDue(a, l, image.readAt.boottimeNs, out);
@@ -258,14 +272,6 @@ function measureIfDue(a: AgentState, out: Effects): void {
   if (now < a.measureAtNs) return;
   a.measureAtNs = now + measureEveryNs;
   out.add({ kind: 'measure' });
-}
-
-/** An ended lineage whose slots are both empty has nothing left to tell. */
-function retireIfEmpty(l: LineageState, nowNs: bigint, retryNs: bigint, out: Effects): void {
-  if (!l.ended || l.phase !== 'ready' || l.last !== 'no' || nowNs < l.retireAtNs) return;
-  if (l.active.tables.some((rows) => rows.ledger[0] !== 0 || rows.ledger[1] !== 0)) return;
-  l.retireAtNs = nowNs + retryNs;
-  out.add({ kind: 'retire', directory: l.directory, probe: l.meta.probe, uuid: l.meta.uuid });
 }
 
 function answered(a: AgentState, event: EventOf<'published' | 'publish-failed'>, out: Effects): void {

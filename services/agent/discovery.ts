@@ -109,3 +109,11 @@ function markEnded(a: AgentState, probe: string): void {
   );
   for (const l of same) l.ended = l !== newest || l.unloaded;
 }
+
+/** An ended lineage whose slots are both empty has nothing left to tell. */
+export function retireIfEmpty(l: LineageState, nowNs: bigint, retryNs: bigint, out: Effects): void {
+  if (!l.ended || l.phase !== 'ready' || l.last !== 'no' || nowNs < l.retireAtNs) return;
+  if (l.active.tables.some((rows) => rows.ledger[0] !== 0 || rows.ledger[1] !== 0)) return;
+  l.retireAtNs = nowNs + retryNs;
+  out.add({ kind: 'retire', directory: l.directory, probe: l.meta.probe, uuid: l.meta.uuid });
+}

@@ -4,6 +4,7 @@
  * below the pin root. Effects on pins are performed at once by perform.ts; `publish`, `wait-grace` and `retire` end later.
  */
 import type { MeasuredRuns } from './batch/compose.ts';
+import type { NameWanted } from './labels/names.ts';
 import type { ErrorCode } from '../shared/runtime/errors.ts';
 import type { Missing } from '../shared/contract/lineage.ts';
 import type { ProgramAccount, TableImage } from '../shared/runtime/ports/pinned-tables.ts';
@@ -95,6 +96,13 @@ export type AgentEvent =
   /** What the kernel timed in a period that `measure` asked for. */
   | { readonly kind: 'measured'; readonly programs: readonly MeasuredProgram[] }
   | { readonly kind: 'measure-failed'; readonly reason: string }
+  /** The names that were wanted, in that order; undefined where there is none. */
+  | {
+      readonly kind: 'named';
+      readonly directory: string;
+      readonly wanted: readonly NameWanted[];
+      readonly names: readonly (string | undefined)[];
+    }
   /** Read and publish a last time, then `stopped`. Ticks go on in between. */
   | { readonly kind: 'stop' };
 
@@ -124,6 +132,14 @@ export type AgentEffect =
   | { readonly kind: 'check-slot'; readonly directory: string; readonly slot: 0 | 1 }
   /** → lock */
   | { readonly kind: 'request-lock'; readonly directory: string }
+  /** Names for numbers in the keys of a lineage. → named, later, whatever happens */
+  | {
+      readonly kind: 'look-up';
+      readonly directory: string;
+      readonly probe: string;
+      readonly uuid: string;
+      readonly wanted: readonly NameWanted[];
+    }
   /** Ask the keeper to remove an ended lineage's pins. → retire-answered, later */
   | { readonly kind: 'retire'; readonly directory: string; readonly probe: string; readonly uuid: string }
   | { readonly kind: 'close'; readonly directory: string }

@@ -6,9 +6,11 @@ import type { LineageRef } from '../shared/contract/batch.ts';
 import type { Control } from '../shared/contract/control.ts';
 import type { LineageMeta } from '../shared/contract/lineage.ts';
 import { createTableRows, type TableRows } from './kernel/table-rows.ts';
-import { decodersOf } from './labels/decoders.ts';
+import type { LineageImage } from './effects.ts';
+import { decodersOf, namesNeededBy, type NamesNeeded } from './labels/decoders.ts';
 import type { DecodeContext, Decoder } from './labels/meaning.ts';
 import type { MeasuredRuns } from './batch/compose.ts';
+import { NameBook } from './labels/names.ts';
 import { createSentRows, type SentRows } from './batch/changed-rows.ts';
 import { createInFlight, type InFlight } from './bus/in-flight.ts';
 
@@ -78,6 +80,11 @@ export interface LineageState {
   readonly schemaJson: string;
   /** By table: decoders of its labels. */
   readonly decoders: readonly (readonly Decoder[])[];
+  /** By table: the names that its labels need; undefined where they need none. */
+  readonly namesNeeded: readonly (NamesNeeded | undefined)[];
+  readonly names: NameBook;
+  /** An image whose rows wait for names. */
+  naming: { readonly generation: GenerationRows; readonly image: LineageImage } | undefined;
   readonly inFlight: InFlight;
   /** By program, the newest measured period. */
   measured: ReadonlyMap<string, MeasuredRuns>;
@@ -125,6 +132,7 @@ export const createGeneration = (generation: bigint, meta: LineageMeta): Generat
 });
 
 export function createLineage(directory: string, meta: LineageMeta, context: DecodeContext): LineageState {
+  const names = new NameBook();
   return {
     directory,
     meta,
@@ -138,7 +146,10 @@ export function createLineage(directory: string, meta: LineageMeta, context: Dec
       schemaHash: BigInt(`0x${meta.schemaHash}`),
     },
     schemaJson: JSON.stringify(meta.tables),
-    decoders: meta.tables.map((t) => decodersOf(t.labels, context)),
+    decoders: meta.tables.map((t) => decodersOf(t.labels, { ...context, nameOf: names.nameOf })),
+    namesNeeded: meta.tables.map((t) => namesNeededBy(t.labels)),
+    names,
+    naming: undefined,
     inFlight: createInFlight(),
     measured: new Map(),
     held: false,

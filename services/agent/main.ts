@@ -19,6 +19,7 @@ import type { Instant } from './effects.ts';
 import { createPinPerformer } from './perform.ts';
 import { agentSettings } from './settings.ts';
 import { drive } from './adapters/drive.ts';
+import { createHostNames } from './adapters/host-names.ts';
 import { createKeeperClient } from './adapters/keeper-client.ts';
 import { describePrivileges, dropPrivileges, onlyBpf, readPrivileges, requireBpf } from './adapters/privileges.ts';
 
@@ -73,12 +74,14 @@ async function main(): Promise<void> {
       values.socket === undefined || values.measureEvery === 0 ? undefined : BigInt(values.measureEvery) * 1_000_000n,
   });
   const performer = createPinPerformer(tables, now);
+  const names = createHostNames(() => performance.now());
   const driver = drive({
     step: (event) => step(core, event),
     performer,
     tables,
     bus,
     keeper: createKeeperClient(values.socket),
+    names: ({ wanted }) => Promise.resolve(wanted.map(({ kind, id }) => names(kind, id))),
     log,
     now,
     intervalMs: values.interval,

@@ -8,6 +8,7 @@ import { decodeControl, encodeControl, type Control } from '../shared/contract/c
 import { readRetiredRecord, withRetiredRecord } from './kernel/retired.ts';
 import { countIdle } from './batch/changed-rows.ts';
 import { mayPublish } from './bus/in-flight.ts';
+import { awaitNames } from './naming.ts';
 import { publishUpdate, settleSealed, takeTables } from './publishing.ts';
 import type { AgentState, Effects } from './agent-state.ts';
 import type { LineageImage } from './effects.ts';
@@ -41,7 +42,10 @@ export function adopt(
     return;
   }
   l.control = control;
-  if (l.active.generation !== control.generation) l.active = createGeneration(control.generation, l.meta);
+  if (l.active.generation !== control.generation) {
+    l.active = createGeneration(control.generation, l.meta);
+    l.names.turn();
+  }
   takeRetired(l, retired, out);
   if (!held) {
     l.phase = 'unlocked';
@@ -136,6 +140,7 @@ export function controlWritten(a: AgentState, l: LineageState, out: Effects): vo
       become({ slot: otherSlot(l), state: 'sealing', generation: generation + 1n });
       l.sealed = l.active;
       l.active = createGeneration(generation + 1n, l.meta);
+      l.names.turn();
       l.phase = 'grace';
       out.add({ kind: 'wait-grace', directory: l.directory });
       return;
@@ -186,6 +191,11 @@ export function readSealed(a: AgentState, l: LineageState, out: Effects): void {
 export function sealedImage(a: AgentState, l: LineageState, image: LineageImage, out: Effects): void {
   if (l.phase !== 'reading' || !l.sealed) return;
   takeTables(l, l.sealed, image);
+  if (!awaitNames(l, l.sealed, image, out)) publishSealed(a, l, image, out);
+}
+
+export function publishSealed(a: AgentState, l: LineageState, image: LineageImage, out: Effects): void {
+  if (!l.sealed) return;
   l.sealedSeen = settleSealed(l, l.sealed, out);
   l.finalTokens.clear();
   l.phase = 'confirming';

@@ -21,6 +21,8 @@ export interface HostLimits {
   readonly cpus: number;
   readonly scope: Scope;
   readonly budgetBytes: number;
+  /** See Wanted's options: which hierarchy names cgroups. */
+  readonly cgroupV1?: number;
 }
 
 export interface Admitted {
@@ -41,7 +43,12 @@ export function admit(
   object: { readonly probe: string; readonly bytes: Uint8Array },
   host: HostLimits,
   live: readonly Live[],
-  options: { readonly rows: ReadonlyMap<string, number>; readonly replace: boolean },
+  options: {
+    readonly rows: ReadonlyMap<string, number>;
+    readonly replace: boolean;
+    /** Opt-in labels. */
+    readonly labels?: readonly string[];
+  },
   log: Log,
 ): Admitted {
   const { probe, bytes } = object;
@@ -69,7 +76,9 @@ export function admit(
     ...chosen.shrunk,
     ...[...kept].map(([table, now]) => ({ table, rows: now, declared: tables.find((t) => t.name === table)!.rows })),
   ];
-  const wanted = want(probe, spec, host.cpus, host.scope, chosen.rows, shrunk);
+  const { labels = [] } = options;
+  const { cgroupV1 = 0 } = host;
+  const wanted = want(probe, spec, host.cpus, host.scope, chosen.rows, { shrunk, labels, cgroupV1 });
   const lineage = bringUp(kernel, wanted, bytes, log, options);
   const usedBytes = usedByOthers + lineage.billBytes;
   return { lineage, tables: wanted.tables, shrunk, usedBytes, budgetBytes: host.budgetBytes };

@@ -16,7 +16,14 @@ import { refuseKernel, type KernelReport } from '../shared/runtime/kernel-featur
 import type { Log } from '../shared/runtime/log.ts';
 import type { Settings, ValuesOf } from '../shared/runtime/settings.ts';
 import { resolveSettings, roleHelp } from '../shared/runtime/settings.ts';
-import { kernelRelease, readProbe, requireKernelTypes, requirePrivilege, resolveScope } from './adapters/host.ts';
+import {
+  cgroupV1,
+  kernelRelease,
+  readProbe,
+  requireKernelTypes,
+  requirePrivilege,
+  resolveScope,
+} from './adapters/host.ts';
 import { Keeper, missingOf } from './adapters/libbpf-keeper.ts';
 import type { FailedProbe } from './adapters/libbpf-keeper.ts';
 import { LibbpfProbeKernel } from './adapters/libbpf-probe-kernel.ts';
@@ -28,8 +35,10 @@ import { billBytes } from './load/bill.ts';
 import type { Live } from './load/clash.ts';
 import { fit, parseBytes } from './load/fit.ts';
 import type { LoadedLineage } from './load/probe-kernel.ts';
+import { ownerLabels, parseWith } from './load/owner.ts';
 import { checkRowNames, parseRows, want } from './load/wanted.ts';
 import { admit, bringUp, type HostLimits } from './loader.ts';
+import { kernelEnum } from './object/kernel-enum.ts';
 import { readObject } from './object/object.ts';
 import type { ObjectSpec } from './object/object.ts';
 
@@ -60,6 +69,12 @@ const settings = {
     schema: z.array(z.string()),
     help: 'rows of a table, instead of its own number',
     value: 'TABLE=N',
+    repeat: true,
+  },
+  with: {
+    schema: z.array(z.string()),
+    help: `opt-in labels of a probe's events: ${ownerLabels.join(', ')}`,
+    value: 'PROBE=LABEL,…',
     repeat: true,
   },
   memoryBudget: {
@@ -116,20 +131,25 @@ async function main(argv: readonly string[]): Promise<number> {
   const root = PinRoot.acquire(values.pinRoot, values.gid);
   const kernel = new LibbpfProbeKernel(root);
   const objects = values.objects ?? defaultObjects();
-  const host = { cpus: possibleCpus(), scope: resolveScope(values.scope), budgetBytes: values.memoryBudget };
+  const host = {
+    cpus: possibleCpus(),
+    scope: resolveScope(values.scope),
+    budgetBytes: values.memoryBudget,
+    cgroupV1: cgroupV1(() => kernelEnum(kernel.types(), 'cgroup_subsys_id')),
+  };
   const { loaded, failed } = bringUpAll(kernel, objects, host, values, log);
   const keeper = (): Keeper =>
     new Keeper(
       root,
       [...loaded],
       failed,
-      ({ object, rows, replace }) =>
+      ({ object, rows, replace, with: labels }) =>
         admit(
           kernel,
           readProbe(object, objects, false),
           host,
           liveProbes(root),
-          { rows: new Map(Object.entries(rows ?? {})), replace: replace ?? false },
+          { rows: new Map(Object.entries(rows ?? {})), replace: replace ?? false, labels: labels ?? [] },
           log,
         ),
       log,
@@ -158,11 +178,12 @@ function agentNeedsBpf(): boolean | undefined {
 function bringUpAll(
   kernel: LibbpfProbeKernel,
   objects: string,
-  { cpus, scope, budgetBytes }: HostLimits,
+  { cpus, scope, budgetBytes, cgroupV1 = 0 }: HostLimits,
   values: ValuesOf<typeof settings>,
   log: Log,
 ): { loaded: LoadedLineage[]; failed: FailedProbe[] } {
   const rows = parseRows(values.rows);
+  const labels = parseWith(values.with);
   const loaded: LoadedLineage[] = [];
   const errors: MusterError[] = [];
   const failed: FailedProbe[] = [];
@@ -193,6 +214,12 @@ function bringUpAll(
       rows,
       specs.map((s) => s.spec),
     );
+  for (const probe of labels.keys()) {
+    if (errors.length > 0 || specs.some((s) => s.probe === probe)) continue;
+    throw new MusterError('config/invalid', `--with ${probe}: no probe of this name is loaded`, {
+      remedy: `probes: ${specs.map((s) => s.probe).join(', ')}`,
+    });
+  }
   // Sized as if alone, whatever was loaded since: else a restart would give other sizes, and end what counts.
   const { fitted, refused } = fit(
     specs.map(({ probe, spec }) => ({ probe, spec, rows })),
@@ -204,7 +231,8 @@ function bringUpAll(
       const chosen = fitted.get(probe);
       if (!chosen) throw refused.get(probe)!;
       for (const shrunk of chosen.shrunk) log.warn({ probe, ...shrunk, cpus }, 'table sized down to the memory budget');
-      loaded.push(bringUp(kernel, want(probe, spec, cpus, scope, chosen.rows, chosen.shrunk), bytes, log));
+      const options = { shrunk: chosen.shrunk, labels: labels.get(probe) ?? [], cgroupV1 };
+      loaded.push(bringUp(kernel, want(probe, spec, cpus, scope, chosen.rows, options), bytes, log));
     });
   }
   if (loaded.length === 0) throw errors[0]!;

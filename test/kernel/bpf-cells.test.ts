@@ -18,7 +18,7 @@ test('a cell that crosses 2^32 while it is read never shows a torn value', async
   await first.run();
   await first.end();
   const [low, high] = commWords('carry');
-  const find = () => probe.read().rows.find((r) => r.key[0] === getppid && r.key[1] === low && r.key[2] === high)!;
+  const find = () => probe.read().rows.find((r) => r.key[2] === getppid && r.key[3] === low && r.key[4] === high)!;
   const { row } = find();
 
   // Half of the calls below the carry, half above. Nothing counts in this scope at the moment.

@@ -14,7 +14,7 @@ const number = { first: 1000 };
 function countOf(c: Contents, syscall: bigint, comm: string): bigint {
   const [low, high] = commWords(comm);
   return c.rows
-    .filter((r) => r.key[0] === syscall && r.key[1] === low && r.key[2] === high)
+    .filter((r) => r.key[2] === syscall && r.key[3] === low && r.key[4] === high)
     .reduce((sum, r) => sum + r.values[0]!, 0n);
 }
 
@@ -138,7 +138,11 @@ test('CPUs that bring the same keys at once use a row for each key, and one more
   const counted = new Map(contents.rows.filter((row) => !spare.includes(row)).map((row) => [row.key.join(), row]));
   const [low, high] = commWords('race');
   for (let i = 0; i < batches * keys; i++)
-    assert.equal(counted.get([BigInt(number.first + i), low, high].join())?.values[0], BigInt(threads * 3), `key ${i}`);
+    assert.equal(
+      counted.get([0n, 0n, BigInt(number.first + i), low, high].join())?.values[0],
+      BigInt(threads * 3),
+      `key ${i}`,
+    );
   assert.equal(counted.size + spare.length, contents.rowsIssued, 'no key has two rows');
   for (const { values } of spare) assert.equal(values[0], 0n, 'nothing is counted in a row without a key');
   t.diagnostic(`${counted.size} keys, ${contents.rowsIssued} rows`);
@@ -155,9 +159,11 @@ test('a key in the kernel carries the mark that user space computes', async (t) 
   const bytes = probe.lineage.readKeys(0, 0, 1, rowsIssued);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   assert.ok(rowsIssued >= 50);
+  const words = probe.meta.tables[0]!.keyWords;
+  const entry = 8 * (1 + words);
   for (let i = 0; i < rowsIssued; i++) {
-    const comm = commText(view.getBigUint64(i * 32 + 16, true), view.getBigUint64(i * 32 + 24, true));
-    assert.equal(view.getBigUint64(i * 32, true), keyMark(view, i * 32 + 8, 3), `row ${i + 1}, ${comm}`);
+    const comm = commText(view.getBigUint64(i * entry + 32, true), view.getBigUint64(i * entry + 40, true));
+    assert.equal(view.getBigUint64(i * entry, true), keyMark(view, i * entry + 8, words), `row ${i + 1}, ${comm}`);
   }
 });
 

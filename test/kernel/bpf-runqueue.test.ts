@@ -17,9 +17,9 @@ function counted(probe: LoadedProbe, comm: string): Waits {
   const [low, high] = commWords(comm);
   const waits: Waits = { count: 0n, sumNs: 0n };
   for (const { key, values } of probe.read().rows) {
-    if (key[0] !== low || key[1] !== high) continue;
+    if (key[2] !== low || key[3] !== high) continue;
     const [count, sum] = values as [bigint, bigint];
-    const bucket = Number(key[2]);
+    const bucket = Number(key[4]);
     assert.ok(
       sum >= count * bucketLower(bucket) && sum <= count * bucketUpper(bucket),
       `bucket ${bucket}: ${count} with sum ${sum}`,

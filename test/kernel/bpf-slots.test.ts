@@ -38,7 +38,7 @@ test('twenty generations under two counting CPUs hold every event once, each und
     assert.equal(total(contents), contents.seen);
     assert.equal(contents.overflow[0], 0n);
     for (const { key, values } of contents.rows) {
-      if (key[1] === low && key[2] === high) counted.set(key[0]!, (counted.get(key[0]!) ?? 0n) + values[0]!);
+      if (key[3] === low && key[4] === high) counted.set(key[2]!, (counted.get(key[2]!) ?? 0n) + values[0]!);
     }
   };
   let running = true;

@@ -1,6 +1,7 @@
 /** A probe's tables as callers see them, for the tests of the built-in probes: labels decoded, buckets added up. */
 import assert from 'node:assert/strict';
 import { machine } from 'node:os';
+import { createHostNames } from '../../services/agent/adapters/host-names.ts';
 import { decodeLabels, decodersOf } from '../../services/agent/labels/decoders.ts';
 import { innerLabels } from '../../services/shared/contract/lineage.ts';
 import { bucketLower, bucketUpper } from '../../services/shared/algebra/histogram.ts';
@@ -20,7 +21,7 @@ export function labelled(probe: LoadedProbe, table: string): Labelled[] {
   const schema = probe.meta.tables[number]!;
   assert.ok(schema, `there is a table ${table}`);
   const contents = probe.read(undefined, number);
-  const decoders = decodersOf(schema.labels, { machine: machine() });
+  const decoders = decodersOf(schema.labels, { machine: machine(), nameOf: createHostNames(() => performance.now()) });
   const found = new Map<string, Labelled>();
   for (const { key, values } of contents.rows) {
     const texts = decodeLabels(decoders, new DataView(key.buffer, key.byteOffset, key.byteLength), 0);

@@ -136,6 +136,10 @@ export interface LoadOptions {
   /** As --scope. */
   readonly scope?: string;
   readonly rows?: number;
+  /** Opt-in labels. */
+  readonly labels?: readonly string[];
+  /** See want(). */
+  readonly cgroupV1?: number;
 }
 
 /** Loads a probe for the length of the test: a built one, or the object given. */
@@ -152,7 +156,8 @@ export function loadProbe(
   });
   const spec = readObject(bytes);
   const rows = new Map(options.rows === undefined ? [] : [[spec.tables[0]!.name, options.rows]]);
-  const wanted = want(name, spec, possibleCpus(), resolveScope(options.scope), rows);
+  const { labels = [], cgroupV1 = 0 } = options;
+  const wanted = want(name, spec, possibleCpus(), resolveScope(options.scope), rows, { labels, cgroupV1 });
   const loaded = bringUp(new LibbpfProbeKernel(root), wanted, bytes, silentLog);
   const lineage = createPinnedTables(root.path).open(`${name}/${loaded.uuid}`);
   t.after(() => {

@@ -43,10 +43,13 @@ test('a counter: programs, rows, labels with meaning and place', () => {
     },
   ]);
   assert.deepEqual([...spec.constants.variables.keys()].sort(), [
+    'muster_cgroup_v1',
     'muster_cpus',
+    'muster_owner_parts',
     'muster_scope_id',
     'muster_scope_level',
     'tiny_hint_mask',
+    'tiny_owned',
     'tiny_rows',
   ]);
 });

@@ -16,6 +16,8 @@ export interface DriveOptions {
   readonly tables: PinnedTables;
   readonly bus: AgentBus;
   readonly keeper: KeeperClient;
+  /** Names for what is wanted, in that order; never rejects, and answers within seconds. */
+  readonly names: (effect: Extract<AgentEffect, { kind: 'look-up' }>) => Promise<(string | undefined)[]>;
   readonly log: Log;
   readonly now: () => Instant;
   readonly intervalMs: number;
@@ -88,6 +90,11 @@ export function drive(options: DriveOptions): Driver {
           () => receive({ kind: 'grace-passed', directory }),
           (cause: unknown) => receive({ kind: 'grace-failed', directory, reason: describeCause(cause) }),
         );
+        return;
+      }
+      case 'look-up': {
+        const { directory, wanted } = effect;
+        void options.names(effect).then((names) => receive({ kind: 'named', directory, wanted, names }));
         return;
       }
       case 'retire': {

@@ -3,15 +3,36 @@
  * (x86-64 and aarch64). A decoder never fails: what it does not know is shown as a number.
  */
 import type { LabelSchema } from '../../shared/contract/lineage.ts';
+import type { NameOf } from './names.ts';
 
-/** Where the agent runs: `uname -m`. */
 export interface DecodeContext {
+  /** Where the agent runs: `uname -m`. */
   readonly machine: string;
+  /** Names that this host knows; absent: numbers stay numbers. */
+  readonly nameOf?: NameOf;
+  /** The program's name that the kernel captured in the same key, where the table has one. */
+  readonly comm?: Decoder | undefined;
 }
 
 /** Text of one label of the key that starts at `at`. */
 export type Decoder = (keys: DataView, at: number) => string;
 export type Meaning = (label: LabelSchema, context: DecodeContext) => Decoder;
+
+/** The unsigned number of 1, 2, 4 or 8 bytes at `at`; 0 for any other size. */
+export function readId(keys: DataView, at: number, size: number): bigint {
+  switch (size) {
+    case 1:
+      return BigInt(keys.getUint8(at));
+    case 2:
+      return BigInt(keys.getUint16(at, true));
+    case 4:
+      return BigInt(keys.getUint32(at, true));
+    case 8:
+      return keys.getBigUint64(at, true);
+    default:
+      return 0n;
+  }
+}
 
 /** Runs of names from a first number → name by number. */
 export function namesOf(runs: readonly (readonly [first: number, names: string])[]): ReadonlyMap<number, string> {

@@ -31,14 +31,29 @@ const unloadMs = 30_000;
 export async function load(parts: LoadParts, read: ReadFlags, place: Place): Promise<number> {
   const { options } = read;
   const rows = parts.rowsOf((options['rows'] as string[] | undefined) ?? []);
+  const labels = parts.labelsOf((options['with'] as string[] | undefined) ?? []);
   const keeper = keeperOn(place.services, text(options['socket']), text(options['stateDir']));
+  const probes = read.operands.map(probeOf);
+  for (const probe of labels.keys()) {
+    if (probes.includes(probe)) continue;
+    throw new MusterError('config/invalid', `--with ${probe}: this command loads no probe of that name`, {
+      cause: `it loads ${probes.join(', ')}`,
+      remedy: 'a probe is named like its file, without .bpf.c or .bpf.o',
+    });
+  }
   for (const word of read.operands) {
     let compiled: Compiled | undefined;
     try {
       if (/\.c$/.test(word)) compiled = compileProbe(place.root, word, parts.compileError);
       const object = compiled?.object ?? objectOf(word);
       const source = compiled && { name: basename(word), text: compiled.text };
-      const request = { op: 'load', object, rows, ...(options['replace'] ? { replace: true } : {}) };
+      const request = {
+        op: 'load',
+        object,
+        rows,
+        with: labels.get(probeOf(word)) ?? [],
+        ...(options['replace'] ? { replace: true } : {}),
+      };
       const reply = await ask(keeper.socket, request, loadMs, (error) =>
         parts.refusalOf(`load ${word}`, error, source),
       );
@@ -67,6 +82,11 @@ function keeperOn(services: string, ...which: Parameters<typeof findKeeper>): Re
     throw refusal ?? error;
   }
 }
+
+const probeOf = (word: string): string =>
+  basename(word)
+    .replace(/(\.bpf)?\.[co]$/, '')
+    .replaceAll('-', '_');
 
 /** A path as the keeper is to open it; a bare word is a built-in probe's name. */
 function objectOf(word: string): string {

@@ -96,6 +96,7 @@ export function commandOf(role: RoleName, f: CommandFacts): Command {
           ...flag('--probes', options.probes),
           ...flag('--scope', options.scope),
           ...each('--rows', options.rows),
+          ...each('--with', options.with),
           ...flag('--memory-budget', options.memoryBudget),
         ],
         ...json,

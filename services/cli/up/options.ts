@@ -17,6 +17,11 @@ export const upOptionSpecs: readonly OptionSpec[] = [
   { flag: '--label <pairs>', help: 'static labels of this host: role=web,zone=a', repeat: true },
   { flag: '--scope <scope>', help: 'count one cgroup v2 subtree alone: cgroup=PATH' },
   { flag: '--rows <table=n>', help: "a table's number of rows", repeat: true },
+  {
+    flag: '--with <probe=labels>',
+    help: "opt-in labels of a probe's events: cgroup, container, pod, process, cmdline",
+    repeat: true,
+  },
   { flag: '--memory-budget <size>', help: 'kernel memory for the maps of all probes together (default 256MiB)' },
   {
     flag: '--pin-root <dir>',
@@ -59,6 +64,7 @@ const schema = z.object({
     .regex(/^cgroup=\S+$/, 'not cgroup=PATH')
     .optional(),
   rows: z.array(z.string().regex(/^[a-z][a-z0-9_]*=[1-9]\d*$/, 'not TABLE=N')).default([]),
+  with: z.array(z.string().regex(/^[a-z][a-z0-9_]*=[a-z]+(,[a-z]+)*$/, 'not PROBE=LABEL,LABEL')).default([]),
   memoryBudget: z
     .string()
     .regex(/^\d{1,12}(KiB|MiB|GiB)?$/, 'not a size such as 64MiB')

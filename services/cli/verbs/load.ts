@@ -13,6 +13,11 @@ export const keeperOptions: readonly OptionSpec[] = [
 export const loadOptions: readonly OptionSpec[] = [
   ...keeperOptions,
   { flag: '--rows <table=n>', help: "a table's number of rows, instead of its own", repeat: true },
+  {
+    flag: '--with <probe=labels>',
+    help: 'opt-in labels of its events: cgroup, container, pod, process, cmdline',
+    repeat: true,
+  },
   { flag: '--replace', help: 'take the place of a probe of the same name that counts now' },
   { flag: '--verbose', help: "on a refusal show the verifier's whole log" },
   { flag: '-o, --output <format>', help: 'table or json', fallback: 'table' },
@@ -24,7 +29,7 @@ export const loadExamples: readonly [string, string] = [
 ];
 
 const valueFlags = new Set(
-  ['--socket', '--state-dir', '--rows', '-o', '--output'].concat(
+  ['--socket', '--state-dir', '--rows', '--with', '-o', '--output'].concat(
     ['--probes', '--pin-root', '--objects', '--scope', '--gid', '--memory-budget', '--log-level'], // the loader's
   ),
 );
@@ -54,6 +59,22 @@ export function rowsOf(words: readonly string[]): Record<string, number> {
       return [match[1]!, Number(match[2])] as const;
     }),
   );
+}
+
+/** Labels by probe from "PROBE=LABEL,LABEL" words; the keeper knows which there are. */
+export function labelsOf(words: readonly string[]): Map<string, string[]> {
+  const found = new Map<string, string[]>();
+  for (const word of words) {
+    const match = /^([a-z][a-z0-9_]*)=([a-z]+(?:,[a-z]+)*)$/.exec(word);
+    if (!match) {
+      throw new MusterError('config/invalid', `--with ${JSON.stringify(word)}: not PROBE=LABEL,LABEL`, {
+        cause: 'a probe’s name and the labels that it shall have belong there',
+        remedy: 'for example --with syscalls=cgroup',
+      });
+    }
+    found.set(match[1]!, [...(found.get(match[1]!) ?? []), ...match[2]!.split(',')]);
+  }
+  return found;
 }
 
 const loaded = z.object({

@@ -4,6 +4,7 @@
  */
 import { readFileSync, readdirSync, statSync } from 'node:fs';
 import { basename, join, normalize } from 'node:path';
+import { cgroupMountOf } from '../../shared/contract/cgroup-mount.ts';
 import { MusterError } from '../../shared/runtime/errors.ts';
 import { nearest } from '../../shared/runtime/settings.ts';
 import type { Scope } from '../load/wanted.ts';
@@ -44,12 +45,21 @@ export function requireKernelTypes(): void {
 
 const wholeHost: Scope = { path: '', id: 0n, level: 0 };
 
+/**
+ * 0 where cgroup v2 names cgroups; else 1 + the number of the v1 controller that does (contract/cgroup-mount.ts).
+ * `controllers`: the kernel's enum cgroup_subsys_id, which numbers them as it was configured.
+ */
+export function cgroupV1(controllers: () => Readonly<Record<string, string>> | undefined): number {
+  const mount = cgroupMountOf(readFileSync('/proc/self/mountinfo', 'utf8'));
+  if (mount?.version !== 1) return 0;
+  const id = Object.entries(controllers() ?? {}).find(([, name]) => name === `${mount.controller}_cgrp_id`)?.[0];
+  return id === undefined ? 0 : Number(id) + 1;
+}
+
 /** Where cgroup v2 is mounted: at the top, or beside v1 hierarchies (hybrid). */
 function cgroupMount(): string {
-  for (const line of readFileSync('/proc/self/mountinfo', 'utf8').split('\n')) {
-    const [fields, rest] = line.split(' - ') as [string, string | undefined];
-    if (rest?.startsWith('cgroup2 ')) return fields.split(' ')[4]!.replace(/\\040/g, ' ');
-  }
+  const mount = cgroupMountOf(readFileSync('/proc/self/mountinfo', 'utf8'));
+  if (mount?.version === 2) return mount.directory;
   throw new MusterError('config/invalid', '--scope: cgroup v2 is not mounted on this host', {
     remedy: 'mount -t cgroup2 none /sys/fs/cgroup, or leave --scope out',
   });

@@ -29,6 +29,8 @@ const request = z.discriminatedUnion('op', [
     object: z.union([z.string().startsWith('/').max(4096), probe]),
     /** Rows by table, instead of the object's own. */
     rows: z.record(probe, z.number().int().positive()).optional(),
+    /** Opt-in labels. */
+    with: z.array(z.string().max(32)).max(8).optional(),
     /** Take the place of a probe of the same name that counts now. */
     replace: z.boolean().optional(),
   }),

@@ -10,6 +10,7 @@ import { MusterError } from '../../shared/runtime/errors.ts';
 import { nearest } from '../../shared/runtime/settings.ts';
 import type { ObjectSpec, ProgramSpec } from '../object/object.ts';
 import { billBytes } from './bill.ts';
+import { withOwner } from './owner.ts';
 
 /** The cgroup v2 subtree that is counted. */
 export interface Scope {
@@ -49,9 +50,20 @@ export function want(
   cpus: number,
   scope: Scope,
   rows: ReadonlyMap<string, number>,
-  shrunk: readonly { readonly table: string; readonly declared: number }[] = [],
+  {
+    shrunk = [],
+    labels = [],
+    cgroupV1 = 0,
+  }: {
+    readonly shrunk?: readonly { readonly table: string; readonly declared: number }[];
+    /** Opt-in labels. */
+    readonly labels?: readonly string[];
+    /** 1 + the number of the controller whose v1 hierarchy names cgroups; 0: cgroup v2. */
+    readonly cgroupV1?: number;
+  } = {},
 ): Wanted {
-  const tables = spec.tables.map((table) => {
+  const owner = withOwner(probe, spec, labels);
+  const tables = owner.tables.map((table) => {
     const count = rows.get(table.name) ?? table.rows;
     if (!Number.isInteger(count) || count < 1 || count > rowsMax) {
       throw new MusterError('config/invalid', `--rows ${table.name}=${count}: a table has 1 to ${rowsMax} rows`);
@@ -73,6 +85,8 @@ export function want(
   view.setUint32(at('muster_cpus'), cpus, true);
   view.setBigUint64(at('muster_scope_id'), scope.id, true);
   view.setUint32(at('muster_scope_level'), scope.level, true);
+  view.setUint32(at('muster_owner_parts'), owner.parts, true);
+  view.setUint32(at('muster_cgroup_v1'), cgroupV1, true);
   for (const table of tables) {
     view.setUint32(at(`${table.name}_rows`), table.rows, true);
     view.setUint32(at(`${table.name}_hint_mask`), table.hints - 1, true);

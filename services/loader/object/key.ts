@@ -17,8 +17,11 @@ export const refuseTable = (table: string, what: string, remedy: string): never 
   throw new MusterError('bpf/contract', `table ${table}: ${what}`, { remedy });
 };
 
-/** Labels of key type `id`; `words` is its size in 64-bit words. */
-export function readKey(btf: Btf, id: number, table: string): { labels: LabelSchema[]; words: number } {
+/** Words of struct muster_owner, the first in the keys of tables that are declared MUSTER_OWNED. */
+export const ownerWords = 2;
+
+/** Labels of key type `id`; `words` is its size in 64-bit words, `owned` whether it begins with struct muster_owner. */
+export function readKey(btf: Btf, id: number, table: string): { labels: LabelSchema[]; words: number; owned: boolean } {
   const type = resolve(btf, id);
   if (type.kind !== 'struct') {
     return refuseTable(
@@ -44,6 +47,7 @@ export function readKey(btf: Btf, id: number, table: string): { labels: LabelSch
   }
   const structId = structOf(btf, id);
   const labels: LabelSchema[] = [];
+  let owned = false;
   let end = 0;
   type.members.forEach((member, index) => {
     const field = `${type.name}.${member.name || `(member ${index})`}`;
@@ -60,6 +64,12 @@ export function readKey(btf: Btf, id: number, table: string): { labels: LabelSch
     const size = sizeOf(btf, member.type);
     end = offset + size;
     if (padding.test(member.name)) return;
+    const of = resolve(btf, member.type);
+    if (of.kind === 'struct' && of.name === 'muster_owner' && size === ownerWords * 8) {
+      if (offset !== 0) refuseTable(table, `${field} is not the first member`, 'put the owner first in the key');
+      owned = true;
+      return;
+    }
     labels.push(readLabel(btf, member, { offset, size }, tagsOf(btf, structId, index), table, field));
   });
   if (end !== type.size) {
@@ -73,7 +83,7 @@ export function readKey(btf: Btf, id: number, table: string): { labels: LabelSch
     const first = labels.findIndex((other) => other.name === label.name);
     if (first !== i) refuseTable(table, `two labels are named ${label.name}`, 'rename one with MUSTER_NAME("…")');
   }
-  return { labels, words };
+  return { labels, words, owned };
 }
 
 function readLabel(

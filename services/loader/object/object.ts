@@ -9,6 +9,7 @@ import { constantsMap, controlMap } from '../../shared/contract/table-maps.ts';
 import { MusterError } from '../../shared/runtime/errors.ts';
 import { readBtf } from './btf.ts';
 import { readElf } from './elf.ts';
+import { ownerWords, refuseTable } from './key.ts';
 import type { Elf } from './elf.ts';
 import type { MapShape } from './maps.ts';
 import { readOtherMaps, readTables } from './tables.ts';
@@ -30,6 +31,8 @@ export interface ObjectSpec {
   readonly programs: readonly ProgramSpec[];
   /** With the object's own rows. */
   readonly tables: readonly TableSchema[];
+  /** Tables whose keys begin with the event's owner, for opt-in labels. */
+  readonly owned: readonly string[];
   /** Maps that are no table's, the object's data sections included. */
   readonly otherMaps: readonly MapShape[];
   /** Section .rodata as compiled, and where its variables lie. */
@@ -45,7 +48,7 @@ export function readObject(bytes: Uint8Array): ObjectSpec {
   const types = elf.sections.find((s) => s.name === '.BTF');
   if (!types) throw new MusterError('bpf/object', 'read object: it has no BTF', { remedy: 'compile it with clang -g' });
   const btf = readBtf(types.bytes);
-  const tables = readTables(btf);
+  const { tables, owned } = readTables(btf);
   const programs = readPrograms(elf);
   const constants = readConstants(elf);
   for (const [name, size] of expectedConstants(tables)) {
@@ -60,8 +63,9 @@ export function readObject(bytes: Uint8Array): ObjectSpec {
       );
     }
   }
+  for (const { name } of tables) checkOwner(name, owned.includes(name), constants);
   checkControl(elf);
-  return { programs, tables, otherMaps: [...readOtherMaps(btf, tables), ...dataMaps(elf)], constants };
+  return { programs, tables, owned, otherMaps: [...readOtherMaps(btf, tables), ...dataMaps(elf)], constants };
 }
 
 /** Constants that every probe has: name and size in bytes. */
@@ -70,11 +74,28 @@ export function expectedConstants(tables: readonly TableSchema[]): [string, numb
     ['muster_cpus', 4],
     ['muster_scope_id', 8],
     ['muster_scope_level', 4],
+    ['muster_owner_parts', 4],
+    ['muster_cgroup_v1', 4],
     ...tables.flatMap((t): [string, number][] => [
       [`${t.name}_rows`, 4],
       [`${t.name}_hint_mask`, 4],
+      [`${t.name}_owned`, 4],
     ]),
   ];
+}
+
+/** The key's words and the table's declaration must agree in which of them are the owner's. */
+function checkOwner(table: string, owned: boolean, { bytes, variables }: ObjectSpec['constants']): void {
+  const { offset } = variables.get(`${table}_owned`)!;
+  const declared = new DataView(bytes.buffer, bytes.byteOffset).getUint32(offset, true);
+  if (declared === (owned ? ownerWords : 0)) return;
+  refuseTable(
+    table,
+    owned
+      ? 'its key begins with an owner, and it is not declared so'
+      : 'it is declared MUSTER_OWNED, and its key has no owner',
+    owned ? 'put MUSTER_OWNED last into its declaration' : 'begin the key with `struct muster_owner owner;`',
+  );
 }
 
 function readPrograms(elf: Elf): ProgramSpec[] {

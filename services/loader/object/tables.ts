@@ -37,14 +37,25 @@ export function readOtherMaps(btf: Btf, tables: readonly TableSchema[]): MapShap
   return [...readMaps(btf)].filter(([name]) => !ours.has(name)).map(([name, map]) => shapeOf(btf, name, map));
 }
 
-/** Every table of the object, in the order of declaration, with default rows. */
-export function readTables(btf: Btf): TableSchema[] {
+export interface DeclaredTables {
+  /** In the order of declaration, with default rows. */
+  readonly tables: readonly TableSchema[];
+  /** Of those whose keys begin with the owner, the names. */
+  readonly owned: readonly string[];
+}
+
+/** Every table of the object. */
+export function readTables(btf: Btf): DeclaredTables {
   const maps = readMaps(btf);
   const tables: TableSchema[] = [];
+  const ownedTables: string[] = [];
   for (const [name, map] of maps) {
     const table = keysName.exec(name)?.[1];
     const tag = table !== undefined && tagsOf(btf, map.variable, -1).find((t) => t.startsWith('muster:'));
-    if (table !== undefined && tag) tables.push(readTable(btf, maps, table, tag));
+    if (table === undefined || !tag) continue;
+    const { schema, owned } = readTable(btf, maps, table, tag);
+    tables.push(schema);
+    if (owned) ownedTables.push(table);
   }
   if (tables.length === 0) throw new MusterError('bpf/contract', 'read object: it declares no table');
   if (tables.length > tablesMax) {
@@ -56,10 +67,15 @@ export function readTables(btf: Btf): TableSchema[] {
       },
     );
   }
-  return tables;
+  return { tables, owned: ownedTables };
 }
 
-function readTable(btf: Btf, maps: ReadonlyMap<string, MapDeclaration>, name: string, tag: string): TableSchema {
+function readTable(
+  btf: Btf,
+  maps: ReadonlyMap<string, MapDeclaration>,
+  name: string,
+  tag: string,
+): { schema: TableSchema; owned: boolean } {
   const [, kindText, unit, ...help] = tag.split(':');
   const kind = kindOf(kindText);
   if (!tableName.test(name)) refuseTable(name, 'is no table name (letters a–z, digits, _)', 'rename it');
@@ -91,7 +107,7 @@ function readTable(btf: Btf, maps: ReadonlyMap<string, MapDeclaration>, name: st
     sizeOf(btf, typeOf('cells', slot, 'value')),
     sizeOf(btf, typeOf('ledger', slot, 'value')),
   ];
-  const { labels, words } = readKey(btf, typeOf('ids', 0, 'key'), name);
+  const { labels, words, owned } = readKey(btf, typeOf('ids', 0, 'key'), name);
   const valueCount = valuesOf[kind];
   const expected = [words * 8, words * 8, valueCount * 8, ledgerBytes];
   for (const slot of [0, 1] as const) {
@@ -106,7 +122,18 @@ function readTable(btf: Btf, maps: ReadonlyMap<string, MapDeclaration>, name: st
   checkInner(name, kind, labels, words);
   const rows = numberOf(btf, maps.get(mapName(name, 'keys', 0))!, 'max_entries') - 1;
   if (rows < 1 || rows > rowsMax) refuseTable(name, `it declares ${rows} rows`, `declare 1 to ${rowsMax} rows`);
-  return { name, kind, unit, help: help.join(':'), rows, hints: hintsFor(rows), keyWords: words, valueCount, labels };
+  const schema: TableSchema = {
+    name,
+    kind,
+    unit,
+    help: help.join(':'),
+    rows,
+    hints: hintsFor(rows),
+    keyWords: words,
+    valueCount,
+    labels,
+  };
+  return { schema, owned };
 }
 
 /** A kind's inner label ends its key, as one word; a key has no inner label of another kind. */
