@@ -168,12 +168,61 @@ test('two lineages that both grow count the same events: the younger is quaranti
     record.lineages.map((l) => l.state),
     ['live', 'quarantined'],
   );
+  assert.deepEqual(record.unknown, [], 'the older one counted all the while');
   assert.equal(
     record.lineages[1]!.ledgers.reduce((sum, l) => sum + l.quarantined, 0n),
     40n,
   );
   assert.ok(bench.effects.some((e) => e.kind === 'alarm'));
 });
+
+test('what a younger lineage counted is taken back in full, however long nobody read the older one', () => {
+  const { kernel, bench } = begin();
+  kernel.count('a', 10);
+  bench.batch(kernel.message(1));
+  const younger = new ModelLineage({ uuid: 2, createdS: 2 });
+  for (let s = 3; s < 300; s += 100) {
+    kernel.count('a', 10);
+    younger.count('a', 10);
+    bench.batch(younger.message(s));
+  }
+  kernel.count('a', 10);
+  younger.count('a', 10);
+  bench.batch(younger.message(301, { sealed: true }));
+  bench.commit();
+  bench.commit();
+  assert.deepEqual(tells(bench.effects, 'durable'), [], 'nothing is said to be durable that may be taken back');
+  for (const s of [310, 311]) {
+    kernel.count('a', 10);
+    bench.batch(kernel.message(s));
+  }
+  bench.commit();
+  assert.deepEqual(bench.totals, { 'web-1/syscalls/a': 70n });
+  assert.deepEqual(windowTotals(bench.blobs), bench.totals);
+});
+
+test('once its elder is detached, or quiet for long, a lineage is folded', () => {
+  for (const detached of [true, false]) {
+    const { kernel, bench } = begin();
+    kernel.count('a', 10);
+    bench.batch(kernel.message(1));
+    const next = new ModelLineage({ uuid: 2, createdS: 2 });
+    next.count('a', 5);
+    bench.batch(next.message(3, { sealed: true }));
+    assert.equal(hostOf(bench).foldedThrough, 0n);
+    if (detached) {
+      kernel.detachedWallNs = BigInt(epochMs) * 1_000_000n + 2_000_000_000n;
+      bench.batch(kernel.message(4));
+    }
+    for (const s of detached ? [5] : [700, 701]) bench.batch(next.message(s, { sealed: true }));
+    bench.commit();
+    assert.equal(hostOf(bench).foldedThrough, 1n);
+    assert.deepEqual(bench.totals, { 'web-1/syscalls/a': 15n });
+  }
+});
+
+const hostOf = (bench: Bench): { foldedThrough: bigint } =>
+  bench.core.merged.hosts.get('web-1')!.lineages.find((l) => l.createdBoottimeNs > 0n)!;
 
 test('a table of the same name with other labels is kept apart', () => {
   const { kernel, bench } = begin();

@@ -81,7 +81,10 @@ export class AgentProcess {
         this.ticks = 0;
         return;
       }
-      this.receive({ kind: 'found', directories });
+      const detached = new Map<string, bigint>();
+      for (const { directory, detachedWallNs } of this.host.lineages.values())
+        if (detachedWallNs !== undefined) detached.set(directory, detachedWallNs);
+      this.receive({ kind: 'found', directories, detached });
     }
     this.receive({ kind: 'tick', now: this.host.now() });
   }

@@ -79,6 +79,7 @@ export class SimHost {
   upgrade(directory: string): void {
     const old = this.lineages.get(directory)!;
     old.attached = false;
+    old.detachedWallNs = this.now().wallNs;
     // The loader attaches the new one when no program of the old one runs any more.
     const { bootId } = this;
     this.queue.at(old.busyUntilUs + 20_000, () => {

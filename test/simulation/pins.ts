@@ -24,6 +24,8 @@ export class SimLineage {
   /** The truth, by table, two limbs each: what was counted of each key, and past the last key what found no row. */
   readonly truth: readonly Uint32Array[];
   attached = true;
+  /** When its programs were detached in order, as the directory's own date says; undefined while they are attached. */
+  detachedWallNs: bigint | undefined;
   /** The process that may seal and clear. */
   lockedBy: object | undefined;
   /** When the last program that is running now will have ended. */

@@ -184,6 +184,10 @@ export function quarantineYounger(
     if (l.createdBoottimeNs <= elder.createdBoottimeNs || l.createdBoottimeNs > provenSinceNs) continue;
     setAside(state, host, l, 'quarantined');
     elder.status = 'live';
+    // The older one counted all the while: no time between the two is unknown, nor any history of the younger.
+    host.unknown = host.unknown.filter(
+      (u) => u.probe !== l.probe || (u.endWallNs !== l.createdWallNs && u.startWallNs !== l.createdWallNs),
+    );
     effects.push({
       kind: 'alarm',
       fields: { host: host.host, probe: elder.probe, counted: elder.uuid, quarantined: l.uuid },
@@ -214,6 +218,22 @@ export function setAside(
   l.open.length = 0;
   l.status = status;
 }
+
+/**
+ * True while an older lineage of the same boot may count the same events, read by nobody for the moment: what this one
+ * holds may have to be taken back, and what is folded cannot be. Over once the older one is detached, or long quiet.
+ */
+export const mayBeTakenBack = (host: HostState, lineage: LineageState): boolean =>
+  host.lineages.some(
+    (l) =>
+      l.probe === lineage.probe &&
+      l.bootId === lineage.bootId &&
+      l.createdBoottimeNs < lineage.createdBoottimeNs &&
+      l.status === 'ended' &&
+      l.tables.length > 0 &&
+      l.detachedWallNs === 0n &&
+      !quiet(host, l),
+  );
 
 /**
  * Folds ended lineages of which nothing came while their successor counted on for ten minutes, by the host's own

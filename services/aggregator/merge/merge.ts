@@ -11,7 +11,7 @@ import type { Columns } from '../../shared/contract/columns.ts';
 import type { CheckedBatch, KnownSchema } from '../bus/receive.ts';
 import { foldReady, trulyHeld } from './fold.ts';
 import { askAgain, askResync, createHost, describeHost, noteSkew } from './hosts.ts';
-import { beginLineage, generationOf, isSetAside, quarantineYounger } from './lineages.ts';
+import { beginLineage, generationOf, isSetAside, mayBeTakenBack, quarantineYounger } from './lineages.ts';
 import { watchNamesakes } from './namesakes.ts';
 import type { GenerationState, HostState, LineageState, MergeEffect, MergeState } from './state.ts';
 import { createWindows, datedMs, windowPart } from './windows.ts';
@@ -77,7 +77,7 @@ export function merge(
   else if (batch.generation <= lineage.foldedThrough) countLate(lineage, checked);
   else {
     mergeRows(state, host, lineage, checked, dated.endMs, nowMs, effects);
-    foldReady(state, host, lineage);
+    if (!mayBeTakenBack(host, lineage)) foldReady(state, host, lineage);
   }
   if (batch.readBoottimeNs > lineage.readBoottimeNs) {
     lineage.readBoottimeNs = batch.readBoottimeNs;
