@@ -31,7 +31,7 @@ const purged: Fault = {
   withinMs,
   inflict: async (world, random) => {
     let gone = 0;
-    await whileNobodyMerges(world, random.between(1_000, 2_500), async () => {
+    await whileNobodyMerges(world, random.between(500, 1_500), async () => {
       gone = (await withStream(world, (manager) => manager.streams.purge(streamName))).purged;
     });
     return gone === 0 ? undefined : over(`${gone} messages`);
@@ -46,7 +46,7 @@ const deleted: Fault = {
     const act = (): Promise<void> =>
       withStream(world, async (manager) => void (await manager.streams.delete(streamName)));
     if (idle) await act();
-    else await whileNobodyMerges(world, random.between(1_000, 2_500), act);
+    else await whileNobodyMerges(world, random.between(500, 1_500), act);
     return over(idle ? 'under a running aggregator' : 'with what nobody had merged');
   },
 };
@@ -64,7 +64,7 @@ const flipped: Fault = {
   withinMs,
   inflict: async (world, random) => {
     let what: string | undefined;
-    await whileNobodyMerges(world, random.between(1_000, 2_500), async () => {
+    await whileNobodyMerges(world, random.between(500, 1_500), async () => {
       await world.nats.whileDown(() => {
         const [block] = blocksOf(world.natsDisk.path);
         if (block === undefined) return Promise.resolve();
@@ -100,7 +100,7 @@ const noDisk: Fault = {
   kind: 'bus out of disk',
   withinMs,
   inflict: async (world, random) => {
-    const ms = random.between(1_000, 2_500);
+    const ms = random.between(500, 1_500);
     world.natsDisk.fill();
     try {
       await pause(ms);

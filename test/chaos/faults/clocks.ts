@@ -13,7 +13,7 @@ const stepped = (victim: 'agent' | 'aggregator'): Fault => ({
     const killed = random.chance(0.3);
     clock.set(seconds);
     try {
-      await pause(random.between(1_000, 2_500));
+      await pause(random.between(500, 1_500));
       if (killed) {
         await role.kill();
         await role.ready();

@@ -25,7 +25,7 @@ const stop = (victim: Victim): Fault => ({
   kind: `stop ${victim}`,
   inflict: async (world, random) => {
     const role = roleOf(world, victim, random);
-    const ms = random.between(800, 2_500);
+    const ms = random.between(600, 1_500);
     await role.whilePaused(() => pause(ms));
     return over(`${role.name} for ${ms} ms`);
   },

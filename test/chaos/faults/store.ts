@@ -86,7 +86,7 @@ const flipped: Fault = {
 const noMemory: Fault = {
   kind: 'store out of memory',
   inflict: async (world, random) => {
-    const ms = random.between(1_000, 2_500);
+    const ms = random.between(500, 1_500);
     await withRedis(world, async (redis) => {
       await redis.config('SET', 'maxmemory', '1mb');
       await pause(ms);
@@ -99,7 +99,7 @@ const noMemory: Fault = {
 const noDisk: Fault = {
   kind: 'store out of disk',
   inflict: async (world, random) => {
-    const ms = random.between(1_000, 2_500);
+    const ms = random.between(500, 1_500);
     world.redisDisk.fill();
     try {
       await pause(ms);

@@ -44,7 +44,7 @@ const starting: Readonly<Record<'agent' | 'aggregator', readonly string[]>> = {
   ],
   aggregator: ['connect', 'socket', 'write', 'read', 'getsockopt', 'mmap', 'openat', 'close', 'epoll_ctl'],
 };
-const patienceMs = 4_000;
+const patienceMs = 2_500;
 const tries = 4;
 const failMs = 1_500;
 
