@@ -25,6 +25,14 @@ export const aggregatorSettings = {
     value: 'TAG,…',
     help: 'tags that those servers must have',
   },
+  name: {
+    schema: z
+      .string()
+      .regex(/^[A-Za-z0-9_.:-]{1,128}$/, 'expected letters, digits and _.:-')
+      .optional(),
+    value: 'NAME',
+    help: 'name among the aggregators of this store (default the hostname); a second one takes the place of the first',
+  },
   logLevel: {
     schema: z.enum(['debug', 'info', 'warn', 'error', 'silent']),
     value: 'LEVEL',

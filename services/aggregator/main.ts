@@ -1,17 +1,19 @@
-/** The aggregator's process: all partitions, one connection to the bus, one to the store. */
+/** The aggregator's process: its share of the partitions, one connection to the bus, one to the store. */
 import { randomBytes } from 'node:crypto';
+import { hostname } from 'node:os';
 import process from 'node:process';
 import { natsAccess, redisAccess } from '../shared/adapters/credential-files.ts';
 import { createNatsBatchSource } from '../shared/adapters/nats-batch-source.ts';
 import { createLog } from '../shared/adapters/pino-log.ts';
 import { createRedisCheckpointStore } from '../shared/adapters/redis-checkpoint-store.ts';
+import { createRedisPartitionLeases } from '../shared/adapters/redis-partition-leases.ts';
 import { failRole, onceTold } from '../shared/adapters/role-process.ts';
-import { partitionCount } from '../shared/contract/subjects.ts';
 import { MusterError } from '../shared/runtime/errors.ts';
 import { resolveSettings, roleHelp } from '../shared/runtime/settings.ts';
 import { CommitGate } from './adapters/commit-gate.ts';
 import { Outage } from './adapters/outage.ts';
 import { type Core, PartitionDriver } from './adapters/partition-driver.ts';
+import { PartitionSet } from './adapters/partition-set.ts';
 import { aggregatorSettings } from './config.ts';
 import { createPartition, isDirty, isWanted, step } from './partition.ts';
 
@@ -22,6 +24,11 @@ const drainMs = 5_000;
 const stopMs = 5_000;
 const tidyEveryMs = 30_000;
 const commitsAtOnce = 8;
+/** A member that is silent for so long is replaced. */
+const leaseMs = 5_000;
+const renewEveryMs = 1_000;
+/** Drivers ever made: commit ids differ between two lives of a partition in one process. */
+let lives = 0;
 
 async function main(): Promise<void> {
   const { values } = resolveSettings(aggregatorSettings, { argv: process.argv.slice(2), env: process.env });
@@ -56,34 +63,55 @@ async function main(): Promise<void> {
 
   const gate = new CommitGate(commitsAtOnce);
   const outage = new Outage(log);
-  const drivers = Array.from({ length: partitionCount }, (_, partition) => {
+  const leases = createRedisPartitionLeases({
+    ...redisAccess(values),
+    name: 'muster-aggregator-leases',
+    log,
+    member: values.name ?? hostname(),
+    incarnation: nonce,
+    lastsMs: leaseMs,
+  });
+  const createDriver = (partition: number): PartitionDriver => {
+    const born = ++lives;
     const createCore = (life: number): Core => {
-      const core = createPartition({ partition, nonce: `${nonce}.${partition}.${life}` });
+      const core = createPartition({ partition, nonce: `${nonce}.${partition}.${born}.${life}` });
       return { step: (event) => step(core, event), isDirty: () => isDirty(core) };
     };
-    return new PartitionDriver({ partition, createCore, isWanted, store, source, gate, outage, log, halt: failRole });
-  });
+    const lost = (): void => partitions.lose(partition);
+    return new PartitionDriver({
+      partition,
+      createCore,
+      isWanted,
+      store,
+      source,
+      gate,
+      outage,
+      log,
+      lost,
+      halt: failRole,
+    });
+  };
+  const partitions = new PartitionSet({ leases, renewEveryMs, createDriver, log, fail: failRole });
 
   let stopping = false;
   onceTold(process.env['MUSTER_STDIN_LIFELINE'] === '1', async (why) => {
     stopping = true;
     log.info({ why }, 'stopping: the stream is emptied, then the last checkpoints');
-    for (const driver of drivers) driver.drain();
-    const left = await drained(source, drainMs);
+    partitions.drain();
+    // Where there are others, what is left is theirs.
+    const left = partitions.members > 1 ? 0 : await drained(source, drainMs);
     if (left > 0) log.warn({ messages: left }, 'the stream keeps what was not merged');
-    await Promise.all(drivers.map((driver) => driver.stop(stopMs)));
+    await partitions.stop(stopMs);
     await source.close();
-    await store.close();
+    await Promise.all([store.close(), leases.close()]);
     process.exit(0);
   });
 
-  await Promise.all(drivers.map((driver) => driver.start()));
-  setInterval(() => {
-    for (const driver of drivers) driver.tidy();
-  }, tidyEveryMs).unref();
+  await partitions.start();
+  setInterval(() => partitions.tidy(), tidyEveryMs).unref();
   if (!stopping)
     process.stdout.write(
-      `${JSON.stringify({ ready: 'aggregator', pid: process.pid, partitions: partitionCount, stream: await source.streamIdentity() })}\n`,
+      `${JSON.stringify({ ready: 'aggregator', pid: process.pid, partitions: partitions.size, stream: await source.streamIdentity() })}\n`,
     );
 }
 

@@ -36,6 +36,7 @@ export function createFakeBatchSource(stream: SimStream, told: Told[]): BatchSou
       consumers.set(partition, deliver);
       return Promise.resolve();
     },
+    release: (partition) => void consumers.delete(partition),
     tell: (subject, payload) => void told.push({ subject, payload }),
     unacknowledged: () => Promise.resolve(stream.size),
     close: () => {

@@ -1,6 +1,6 @@
 /**
  * Performs the effects of one partition's core (protocol.ts) and feeds it events: the clock, the bus, the store.
- * One commit at a time, at most every half second, and only when there is something to commit. While the store is
+ * One commit at a time, at most once a second, and only when there is something to commit. While the store is
  * away nothing is acknowledged, so that the bus stops delivering by itself.
  */
 import { assert } from '../../shared/runtime/assert.ts';
@@ -30,11 +30,13 @@ export interface DriverOptions {
   readonly gate: CommitGate;
   readonly outage: Outage;
   readonly log: Log;
+  /** Another has committed to this partition: it is no longer ours. */
+  readonly lost: () => void;
   /** Called at most once; the process must end. */
   readonly halt: (error: Error) => void;
 }
 
-const commitEveryMs = 500;
+const commitEveryMs = 1_000;
 /** Batches that arrive together share a commit. */
 const gatherMs = 15;
 const retryFirstMs = 100;
@@ -46,7 +48,7 @@ export class PartitionDriver {
   private loaded = false;
   private identity = '';
   private held: ReceivedBatch[] = [];
-  private readonly acks = new Map<bigint, () => void>();
+  private readonly unacknowledged = new Map<bigint, ReceivedBatch>();
   private timer: NodeJS.Timeout | undefined;
   private committing: Promise<void> | undefined;
   private committedAt = -Infinity;
@@ -93,7 +95,15 @@ export class PartitionDriver {
     if (this.loaded) this.feed({ kind: 'stop', nowMs: Date.now() });
     else this.end();
     await Promise.race([stopped, late]);
+    this.abandon();
+  }
+
+  /** Ends at once: the partition is another's. What is not durable goes back to the bus. */
+  abandon(): void {
     this.end();
+    this.options.source.release(this.options.partition);
+    for (const message of [...this.unacknowledged.values(), ...this.held.splice(0)]) message.giveBack?.();
+    this.unacknowledged.clear();
   }
 
   private async load(): Promise<void> {
@@ -132,7 +142,7 @@ export class PartitionDriver {
       this.reload(message);
       return;
     }
-    this.acks.set(message.sequence, () => message.ack());
+    this.unacknowledged.set(message.sequence, message);
     const { subject, payload, sequence, storedMs } = message;
     this.feed({ kind: 'batch', subject, payload, sequence, storedMs, nowMs: Date.now() });
   }
@@ -141,7 +151,7 @@ export class PartitionDriver {
   private reload(message: ReceivedBatch): void {
     this.loaded = false;
     this.held.push(message);
-    this.acks.clear();
+    this.unacknowledged.clear();
     clearTimeout(this.timer);
     this.timer = undefined;
     void (this.committing ?? Promise.resolve()).then(() => {
@@ -167,8 +177,8 @@ export class PartitionDriver {
     switch (effect.kind) {
       case 'ack':
         for (const sequence of effect.sequences) {
-          this.acks.get(sequence)?.();
-          this.acks.delete(sequence);
+          this.unacknowledged.get(sequence)?.ack();
+          this.unacknowledged.delete(sequence);
         }
         break;
       case 'commit':
@@ -184,7 +194,8 @@ export class PartitionDriver {
         log.error({ alarm: true, ...effect.fields }, effect.message);
         break;
       case 'halt':
-        this.fail(effect.error);
+        if (effect.error.code === 'store/conflict') this.options.lost();
+        else this.fail(effect.error);
         break;
       case 'stopped':
         this.onStopped?.();

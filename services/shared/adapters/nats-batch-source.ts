@@ -5,9 +5,10 @@
  */
 import { createInbox, type Msg, type NatsConnection, type Subscription } from 'nats';
 import { partitionCount, streamName } from '../contract/subjects.ts';
-import { describeCause, MusterError } from '../runtime/errors.ts';
+import { describeCause } from '../runtime/errors.ts';
 import type { BatchSource, ReceivedBatch } from '../runtime/ports/batch-source.ts';
 import { inboxPrefix, keepConnected, type NatsLink, type NatsOptions } from './nats-connection.ts';
+import { translate } from './nats-errors.ts';
 import { StallWatch } from './nats-stall.ts';
 import {
   clearStream,
@@ -37,6 +38,7 @@ const tendEveryMs = 500;
 /** While nothing comes the stream is looked at so often; what came in and is not out after so long never will be. */
 const [lookEveryMs, stallMs] = [1_500, 3_000];
 const acknowledgement = new TextEncoder().encode('+ACK');
+const refusal = new TextEncoder().encode('-NAK');
 
 interface Consumption {
   readonly partition: number;
@@ -104,6 +106,10 @@ class Source implements NatsBatchSource {
     };
     this.consumptions.set(partition, c);
     await this.begin(c);
+  }
+
+  release(partition: number): void {
+    this.consumptions.delete(partition);
   }
 
   tell(subject: string, payload: Uint8Array): void {
@@ -201,8 +207,9 @@ class Source implements NatsBatchSource {
     }
     const position = message.reply === undefined ? undefined : parseReply(message.reply);
     const c = this.consumptions.get(partitionOfReply(message.reply ?? ''));
-    if (!position || !c || subscription.isClosed()) return;
+    if (!position || subscription.isClosed()) return;
     const reply = message.reply!;
+    if (!c) return this.answer(reply, refusal);
     c.got++;
     c.held++;
     this.heardMs = performance.now();
@@ -218,14 +225,19 @@ class Source implements NatsBatchSource {
       ack: () => {
         if (held) c.held--;
         held = false;
-        try {
-          this.link.require().publish(reply, acknowledgement);
-        } catch {
-          // It comes again, and counts nothing again.
-        }
+        this.answer(reply, acknowledgement);
       },
+      giveBack: () => this.answer(reply, refusal),
     });
     if (c.got >= c.asked) this.pull(c);
+  }
+
+  private answer(reply: string, word: Uint8Array): void {
+    try {
+      this.link.require().publish(reply, word);
+    } catch {
+      // The message comes again by itself, and counts nothing again.
+    }
   }
 
   /** A pull ended with less than it asked for: 404 none, 408 expired, 409 with a reason. */
@@ -287,14 +299,4 @@ class Source implements NatsBatchSource {
       this.options.log.debug({ reason: describeCause(cause) }, 'cannot look at the stream; trying on');
     }
   }
-}
-
-function translate(what: string, cause: unknown): MusterError {
-  if (cause instanceof MusterError) return cause;
-  const code = (cause as { code?: string }).code ?? '';
-  if (code === 'PERMISSIONS_VIOLATION' || code === 'AUTHORIZATION_VIOLATION')
-    return new MusterError('bus/refused', `${what}: not allowed`, { cause });
-  if (code === '503' && /jetstream/i.test(describeCause(cause)))
-    return new MusterError('bus/no-jetstream', `${what}: no JetStream`, { cause });
-  return new MusterError('bus/unreachable', `${what}: no answer`, { cause });
 }

@@ -1,7 +1,8 @@
 /** Real processes of a fleet on loopback: servers, aggregators, the synthetic fleet, a query service. Killed by pid. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { answers, until } from '../../contract/servers.ts';
 import type { KnownTotals } from '../../../services/synth/totals.ts';
 
 const services = join(import.meta.dirname, '../../../services');
@@ -74,3 +75,33 @@ export function cpuSeconds(pid: number): number {
 /** Resident bytes of a process. */
 export const residentBytes = (pid: number): number =>
   Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]) * 1024;
+
+export interface Server {
+  readonly pid: number;
+  readonly port: number;
+  kill(): Promise<void>;
+}
+
+/** A server as `muster up` would configure it, in a folder of its own. */
+export async function startServer(
+  program: string,
+  port: number,
+  parent: string,
+  config: (port: number) => string,
+  words: (file: string) => string[],
+): Promise<Server> {
+  const folder = join(parent, program);
+  mkdirSync(folder);
+  writeFileSync(join(folder, 'server.conf'), config(port));
+  const child = spawn(program, words('server.conf'), { cwd: folder, stdio: 'ignore' });
+  const ended = new Promise((resolve) => child.once('exit', resolve));
+  await until(() => answers(port), 10_000);
+  return {
+    pid: child.pid!,
+    port,
+    async kill() {
+      child.kill('SIGKILL');
+      await ended;
+    },
+  };
+}

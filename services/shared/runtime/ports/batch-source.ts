@@ -10,6 +10,8 @@ export interface ReceivedBatch {
   readonly storedMs: number;
   /** Tells the stream that this message is durable elsewhere and may go. */
   ack(): void;
+  /** Gives the message back: it is delivered again at once, to whoever consumes the partition then. */
+  giveBack?(): void;
 }
 
 export interface BatchSource {
@@ -17,6 +19,8 @@ export interface BatchSource {
   streamIdentity(): Promise<string>;
   /** Delivers a partition's messages in order, again after a crash until acknowledged. Bounded in flight. */
   consume(partition: number, deliver: (message: ReceivedBatch) => void): Promise<void>;
+  /** Stops delivering a partition's messages. What the stream had begun to deliver is given back. */
+  release(partition: number): void;
   /** Sends a core message to a host: at most once, nobody need listen. */
   tell(subject: string, payload: Uint8Array): void;
   /** Messages in the stream that are not acknowledged yet, of all partitions. */
