@@ -37,8 +37,7 @@ const pullExpiresMs = 60_000;
 const tendEveryMs = 500;
 /** While nothing comes the stream is looked at so often; what came in and is not out after so long never will be. */
 const [lookEveryMs, stallMs] = [1_500, 3_000];
-const acknowledgement = new TextEncoder().encode('+ACK');
-const refusal = new TextEncoder().encode('-NAK');
+const answers = { ack: new TextEncoder().encode('+ACK'), giveBack: new TextEncoder().encode('-NAK') };
 
 interface Consumption {
   readonly partition: number;
@@ -209,12 +208,12 @@ class Source implements NatsBatchSource {
     const c = this.consumptions.get(partitionOfReply(message.reply ?? ''));
     if (!position || subscription.isClosed()) return;
     const reply = message.reply!;
-    if (!c) return this.answer(reply, refusal);
+    if (!c) return this.answer(reply, answers.giveBack);
     c.got++;
     c.held++;
     this.heardMs = performance.now();
     this.watch.reset();
-    let held = true;
+    let held = 1;
     c.pulledMs = performance.now();
     c.deliver({
       subject: message.subject,
@@ -223,11 +222,11 @@ class Source implements NatsBatchSource {
       storedMs: position.storedMs,
       streamIdentity: this.identity ?? '',
       ack: () => {
-        if (held) c.held--;
-        held = false;
-        this.answer(reply, acknowledgement);
+        c.held -= held;
+        held = 0;
+        this.answer(reply, answers.ack);
       },
-      giveBack: () => this.answer(reply, refusal),
+      giveBack: () => this.answer(reply, answers.giveBack),
     });
     if (c.got >= c.asked) this.pull(c);
   }
