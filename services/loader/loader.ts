@@ -13,7 +13,7 @@ import { skipsCounted } from './load/hooks.ts';
 import { withKernelNames } from './load/kernel-names.ts';
 import type { LoadedLineage, ProbeKernel, ProgramState } from './load/probe-kernel.ts';
 import { checkRowNames, want, type Scope, type Wanted } from './load/wanted.ts';
-import { kernelEnum } from './object/kernel-enum.ts';
+import { kernelEnum } from './object/kernel-btf.ts';
 import { readObject } from './object/object.ts';
 
 /** What a host allows all its probes together. */
@@ -111,7 +111,9 @@ export function bringUp(
       remedy: `\`muster unload ${probe}\` first, give --replace, or give the file another name`,
     });
   }
-  const { uuid, dir, missing } = kernel.start(wanted, bytes, choice.end, (hook) => skipsCounted(hook, kernel.release));
+  const { uuid, dir, missing } = kernel.start(wanted, bytes, choice.end, (hook) =>
+    skipsCounted(hook, () => kernel.types()),
+  );
   const tables = Object.fromEntries(wanted.tables.map((t) => [t.name, t.rows]));
   log.info(
     { probe, uuid, dir, billBytes, rows: tables, because: choice.because, ended: choice.end },

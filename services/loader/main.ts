@@ -38,7 +38,7 @@ import type { LoadedLineage } from './load/probe-kernel.ts';
 import { ownerLabels, parseWith } from './load/owner.ts';
 import { checkRowNames, parseRows, want } from './load/wanted.ts';
 import { admit, bringUp, type HostLimits } from './loader.ts';
-import { kernelEnum } from './object/kernel-enum.ts';
+import { kernelEnum } from './object/kernel-btf.ts';
 import { readObject } from './object/object.ts';
 import type { ObjectSpec } from './object/object.ts';
 

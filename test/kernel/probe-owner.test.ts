@@ -4,7 +4,7 @@ import { mkdirSync, readFileSync, rmdirSync, statSync, writeFileSync } from 'nod
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { cgroupMountOf } from '../../services/shared/contract/cgroup-mount.ts';
-import { kernelEnum } from '../../services/loader/object/kernel-enum.ts';
+import { kernelEnum } from '../../services/loader/object/kernel-btf.ts';
 import { kernelTypes } from '../../services/loader/adapters/host.ts';
 import { Generator } from './generator.ts';
 import { expectBalanced, labelled, sumOf } from './labelled.ts';

@@ -6,7 +6,6 @@ import { lineageFormat } from '../../services/shared/contract/lineage.ts';
 
 export class FakeProbeKernel implements ProbeKernel {
   bootId = 'b'.repeat(32);
-  release = '6.18.0';
   readonly done: string[] = [];
   readonly pinned = new Map<string, Pinned>();
   /** By program. */

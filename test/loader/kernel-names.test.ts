@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { withKernelNames } from '../../services/loader/load/kernel-names.ts';
-import { kernelEnum } from '../../services/loader/object/kernel-enum.ts';
+import { kernelEnum } from '../../services/loader/object/kernel-btf.ts';
 import { readBtf } from '../../services/loader/object/btf.ts';
 import type { TableSchema } from '../../services/shared/contract/lineage.ts';
 import { requireOrSkip } from '../require.ts';

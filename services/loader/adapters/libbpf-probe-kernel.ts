@@ -15,7 +15,7 @@ import { MusterError } from '../../shared/runtime/errors.ts';
 import type { Pinned } from '../load/choose.ts';
 import type { ProbeKernel, Started, Trial } from '../load/probe-kernel.ts';
 import type { Wanted } from '../load/wanted.ts';
-import { bootId, kernelRelease, kernelTypes } from './host.ts';
+import { bootId, kernelTypes } from './host.ts';
 import { pinText, type PinRoot } from './pin-root.ts';
 
 interface Loaded {
@@ -25,7 +25,6 @@ interface Loaded {
 
 export class LibbpfProbeKernel implements ProbeKernel {
   readonly bootId = bootId();
-  readonly release = kernelRelease();
 
   constructor(private readonly root: PinRoot) {}
 

@@ -38,8 +38,6 @@ export interface Started {
 export interface ProbeKernel {
   /** 32 hex digits. */
   readonly bootId: string;
-  /** The kernel's release, e.g. "6.1.0-13-amd64". */
-  readonly release: string;
   /** Its own types, as BTF. */
   types(): Uint8Array;
   lineages(probe: string): Pinned[];
