@@ -211,10 +211,9 @@ class Source implements NatsBatchSource {
     if (!c) return this.answer(reply, answers.giveBack);
     c.got++;
     c.held++;
-    this.heardMs = performance.now();
+    this.heardMs = c.pulledMs = performance.now();
     this.watch.reset();
     let held = 1;
-    c.pulledMs = performance.now();
     c.deliver({
       subject: message.subject,
       payload: message.data,
