@@ -13,7 +13,7 @@ import { skipsCounted } from './load/hooks.ts';
 import { withKernelNames } from './load/kernel-names.ts';
 import type { LoadedLineage, ProbeKernel, ProgramState } from './load/probe-kernel.ts';
 import { checkRowNames, want, type Scope, type Wanted } from './load/wanted.ts';
-import { kernelEnum } from './object/kernel-btf.ts';
+import { kernelEnum, kernelStructHas } from './object/kernel-btf.ts';
 import { readObject } from './object/object.ts';
 
 /** What a host allows all its probes together. */
@@ -112,7 +112,7 @@ export function bringUp(
     });
   }
   const { uuid, dir, missing } = kernel.start(wanted, bytes, choice.end, (hook) =>
-    skipsCounted(hook, () => kernel.types()),
+    skipsCounted(hook, (...members) => kernelStructHas(kernel.types(), ...members)),
   );
   const tables = Object.fromEntries(wanted.tables.map((t) => [t.name, t.rows]));
   log.info(

@@ -9,6 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Host } from '../../services/shared/contract/query.ts';
 import { load } from '../integration/instance.ts';
 import { requireOrSkip } from '../require.ts';
+import { all, liveProbes, msOf, of } from './asking.ts';
 import { Fleet, reference } from './fleet.ts';
 import type { Guest } from './guest.ts';
 import { buildImage, upgradeHere } from './image.ts';
@@ -31,12 +32,6 @@ for (const { suite, ...kernel } of found.values()) {
     if ('missing' in kernel) t.skip(kernel.missing);
   });
 }
-
-const of = (comm: string, host?: string): string =>
-  `comm="${comm}",syscall="getppid"${host === undefined ? '' : `,host="${host}"`}`;
-const all = { metric: 'syscalls', range: 'all' } as const;
-const msOf = (t: { seconds: string | number; nanos: number } | null | undefined): number =>
-  t ? Number(t.seconds) * 1000 + t.nanos / 1e6 : NaN;
 
 describe('a fleet of kernels', { skip: cannot !== undefined }, () => {
   let fleet: Fleet;
@@ -301,5 +296,3 @@ describe('a fleet of kernels', { skip: cannot !== undefined }, () => {
 
   const notes = async (): Promise<string[]> => (await fleet.ask('ListHosts', {})).notes;
 });
-
-const liveProbes = (host: Host): string[] => host.probes.filter((p) => p.state === 'live').map((p) => p.probe);

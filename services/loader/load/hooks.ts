@@ -4,19 +4,17 @@
  * before any program is: the link alone counts that (`missed`), and an agent may not open a link.
  * Sources: kernel/bpf/trampoline.c, kernel/trace/bpf_trace.c, kernel/kprobes.c.
  */
-import { kernelStructHas } from '../object/kernel-btf.ts';
-
 const always = ['tp_btf', 'raw_tp', 'raw_tracepoint', 'fentry', 'fexit', 'fmod_ret', 'lsm', 'iter'];
 const classic = ['tp', 'tracepoint', 'uprobe'];
 
-/** `types` gives the kernel's BTF, asked for only where it decides. */
-export function skipsCounted(hook: string, types: () => Uint8Array): boolean {
+/** `hasStruct` tells whether the kernel has a struct with these members; asked only where it decides. */
+export function skipsCounted(hook: string, hasStruct: (...members: string[]) => boolean): boolean {
   const kind = hook.split('/')[0]!;
-  return always.includes(kind) || (classic.includes(kind) && countsClassicSkips(types()));
+  return always.includes(kind) || (classic.includes(kind) && hasStruct(...sinceSkipsCounted));
 }
 
 /**
  * No feature says so itself: the counter of the classic kinds came with the series that lets a link of a kprobe tell its
  * misses (Linux 6.7), whose struct bpf_link_info.perf_event.kprobe got the member `missed`.
  */
-const countsClassicSkips = (btf: Uint8Array): boolean => kernelStructHas(btf, 'func_name', 'name_len', 'missed');
+const sinceSkipsCounted = ['func_name', 'name_len', 'missed'] as const;
