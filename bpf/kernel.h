@@ -116,6 +116,13 @@ struct request___before_5_17 {
 /* Registers at a system call: which one it is, after the call too. Each of the two exists on its own machine. */
 struct pt_regs___x86 {
 	long orig_ax;
+	unsigned long ax, di, si, dx, sp;
+};
+
+/* What a uprobe's program gets on arm64. */
+struct user_pt_regs___muster {
+	__u64 regs[31];
+	__u64 sp;
 };
 
 struct pt_regs___arm64 {

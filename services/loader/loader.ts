@@ -9,6 +9,7 @@ import type { Log } from '../shared/runtime/log.ts';
 import { choose, mismatch } from './load/choose.ts';
 import { checkTableNames, type Live } from './load/clash.ts';
 import { fit, type Shrunk } from './load/fit.ts';
+import type { FunctionTarget } from './load/functions.ts';
 import { skipsCounted } from './load/hooks.ts';
 import { withKernelNames } from './load/kernel-names.ts';
 import type { LoadedLineage, ProbeKernel, ProgramState } from './load/probe-kernel.ts';
@@ -48,6 +49,7 @@ export function admit(
     readonly replace: boolean;
     /** Opt-in labels. */
     readonly labels?: readonly string[];
+    readonly functions?: readonly FunctionTarget[];
   },
   log: Log,
 ): Admitted {
@@ -76,9 +78,9 @@ export function admit(
     ...chosen.shrunk,
     ...[...kept].map(([table, now]) => ({ table, rows: now, declared: tables.find((t) => t.name === table)!.rows })),
   ];
-  const { labels = [] } = options;
+  const { labels = [], functions = [] } = options;
   const { cgroupV1 = 0 } = host;
-  const wanted = want(probe, spec, host.cpus, host.scope, chosen.rows, { shrunk, labels, cgroupV1 });
+  const wanted = want(probe, spec, host.cpus, host.scope, chosen.rows, { shrunk, labels, cgroupV1, functions });
   const lineage = bringUp(kernel, wanted, bytes, log, options);
   const usedBytes = usedByOthers + lineage.billBytes;
   return { lineage, tables: wanted.tables, shrunk, usedBytes, budgetBytes: host.budgetBytes };

@@ -33,6 +33,7 @@ import type { KeeperSocket } from './adapters/unix-keeper-socket.ts';
 import { lineBytesMax, formatError, replyTo } from './keeper/protocol.ts';
 import { billBytes } from './load/bill.ts';
 import type { Live } from './load/clash.ts';
+import { parseFunction, splitFunctions, type FunctionTarget } from './load/functions.ts';
 import { fit, parseBytes } from './load/fit.ts';
 import type { LoadedLineage } from './load/probe-kernel.ts';
 import { ownerLabels, parseWith } from './load/owner.ts';
@@ -49,7 +50,7 @@ const settings = {
       .string()
       .transform((v) => v.split(',').filter((p) => p !== ''))
       .refine((v) => v.length > 0, 'names no probe'),
-    help: 'probes to load: names of built-in ones, or paths of .bpf.o files',
+    help: 'probes to load: built-in ones, paths of .bpf.o files, functions:/BINARY:SYMBOL',
     value: 'A,B',
     fallback: 'syscalls,runqueue',
   },
@@ -143,13 +144,18 @@ async function main(argv: readonly string[]): Promise<number> {
       root,
       [...loaded],
       failed,
-      ({ object, rows, replace, with: labels }) =>
+      ({ object, rows, replace, with: labels, functions = [] }) =>
         admit(
           kernel,
           readProbe(object, objects, false),
           host,
           liveProbes(root),
-          { rows: new Map(Object.entries(rows ?? {})), replace: replace ?? false, labels: labels ?? [] },
+          {
+            rows: new Map(Object.entries(rows ?? {})),
+            replace: replace ?? false,
+            labels: labels ?? [],
+            functions: functions.map(parseFunction),
+          },
           log,
         ),
       log,
@@ -200,13 +206,14 @@ function bringUpAll(
       );
     }
   };
-  const specs: { probe: string; bytes: Uint8Array; spec: ObjectSpec }[] = [];
-  for (const word of values.probes) {
+  const specs: { probe: string; bytes: Uint8Array; spec: ObjectSpec; functions: FunctionTarget[] }[] = [];
+  const { probes, functions } = splitFunctions(values.probes);
+  for (const word of probes) {
     attempt(word, () => {
       const { probe, bytes } = readProbe(word, objects);
       if (specs.some((s) => s.probe === probe))
         throw new MusterError('config/invalid', `--probes: ${probe} is named twice`);
-      specs.push({ probe, bytes, spec: readObject(bytes) });
+      specs.push({ probe, bytes, spec: readObject(bytes), functions: functions.get(word) ?? [] });
     });
   }
   if (errors.length === 0)
@@ -226,12 +233,12 @@ function bringUpAll(
     cpus,
     budgetBytes,
   );
-  for (const { probe, bytes, spec } of specs) {
+  for (const { probe, bytes, spec, functions } of specs) {
     attempt(probe, () => {
       const chosen = fitted.get(probe);
       if (!chosen) throw refused.get(probe)!;
       for (const shrunk of chosen.shrunk) log.warn({ probe, ...shrunk, cpus }, 'table sized down to the memory budget');
-      const options = { shrunk: chosen.shrunk, labels: labels.get(probe) ?? [], cgroupV1 };
+      const options = { shrunk: chosen.shrunk, labels: labels.get(probe) ?? [], cgroupV1, functions };
       loaded.push(bringUp(kernel, want(probe, spec, cpus, scope, chosen.rows, options), bytes, log));
     });
   }

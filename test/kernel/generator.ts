@@ -32,6 +32,11 @@ export class Generator {
     return Generator.gated('acts', args.map(String));
   }
 
+  /** calls.c: `times` is its argument. */
+  static async calls(times: number): Promise<Generator> {
+    return Generator.gated('calls', [String(times)]);
+  }
+
   private static async gated(program: string, args: readonly string[]): Promise<Generator> {
     const child = spawn(join(folder, program), args, { stdio: ['pipe', 'pipe', 'inherit'] });
     const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();

@@ -11,6 +11,7 @@ import { LibbpfProbeKernel } from '../../services/loader/adapters/libbpf-probe-k
 import { PinRoot } from '../../services/loader/adapters/pin-root.ts';
 import { requirePrivilege, resolveScope } from '../../services/loader/adapters/host.ts';
 import { readObject } from '../../services/loader/object/object.ts';
+import type { FunctionTarget } from '../../services/loader/load/functions.ts';
 import { want } from '../../services/loader/load/wanted.ts';
 import { bringUp } from '../../services/loader/loader.ts';
 import { possibleCpus } from '../../services/shared/adapters/libbpf.ts';
@@ -87,6 +88,8 @@ export class LoadedProbe {
     readonly lineage: PinnedLineage,
     /** Its pins. */
     readonly directory: string,
+    /** Detaches its programs; its maps stay. */
+    readonly detach: () => void = () => undefined,
   ) {}
 
   /** A table's slot: of the first table, and the active one, unless another is meant. */
@@ -138,6 +141,8 @@ export interface LoadOptions {
   readonly rows?: number;
   /** Opt-in labels. */
   readonly labels?: readonly string[];
+  /** Functions to attach to. */
+  readonly functions?: readonly FunctionTarget[];
   /** See want(). */
   readonly cgroupV1?: number;
 }
@@ -156,14 +161,14 @@ export function loadProbe(
   });
   const spec = readObject(bytes);
   const rows = new Map(options.rows === undefined ? [] : [[spec.tables[0]!.name, options.rows]]);
-  const { labels = [], cgroupV1 = 0 } = options;
-  const wanted = want(name, spec, possibleCpus(), resolveScope(options.scope), rows, { labels, cgroupV1 });
+  const { labels = [], cgroupV1 = 0, functions = [] } = options;
+  const wanted = want(name, spec, possibleCpus(), resolveScope(options.scope), rows, { labels, cgroupV1, functions });
   const loaded = bringUp(new LibbpfProbeKernel(root), wanted, bytes, silentLog);
   const lineage = createPinnedTables(root.path).open(`${name}/${loaded.uuid}`);
   t.after(() => {
     lineage.close();
   });
-  return new LoadedProbe(parseLineageMeta(lineage.metaJson), lineage, loaded.dir);
+  return new LoadedProbe(parseLineageMeta(lineage.metaJson), lineage, loaded.dir, () => root.detach(loaded.dir));
 }
 
 const padded = (text: string): Buffer => Buffer.concat([Buffer.from(text), Buffer.alloc(16)]).subarray(0, 16);

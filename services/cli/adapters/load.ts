@@ -33,7 +33,8 @@ export async function load(parts: LoadParts, read: ReadFlags, place: Place): Pro
   const rows = parts.rowsOf((options['rows'] as string[] | undefined) ?? []);
   const labels = parts.labelsOf((options['with'] as string[] | undefined) ?? []);
   const keeper = keeperOn(place.services, text(options['socket']), text(options['stateDir']));
-  const probes = read.operands.map(probeOf);
+  const operands = parts.probesOf(read.operands);
+  const probes = operands.map(({ word }) => probeOf(word));
   for (const probe of labels.keys()) {
     if (probes.includes(probe)) continue;
     throw new MusterError('config/invalid', `--with ${probe}: this command loads no probe of that name`, {
@@ -41,7 +42,7 @@ export async function load(parts: LoadParts, read: ReadFlags, place: Place): Pro
       remedy: 'a probe is named like its file, without .bpf.c or .bpf.o',
     });
   }
-  for (const word of read.operands) {
+  for (const { word, functions } of operands) {
     let compiled: Compiled | undefined;
     try {
       if (/\.c$/.test(word)) compiled = compileProbe(place.root, word, parts.compileError);
@@ -52,6 +53,7 @@ export async function load(parts: LoadParts, read: ReadFlags, place: Place): Pro
         object,
         rows,
         with: labels.get(probeOf(word)) ?? [],
+        functions,
         ...(options['replace'] ? { replace: true } : {}),
       };
       const reply = await ask(keeper.socket, request, loadMs, (error) =>

@@ -52,7 +52,10 @@ const schema = z.object({
     .refine((t) => intervalMs(t) >= 50 && intervalMs(t) <= 600_000, 'not between 50ms and 10m'),
   probes: z
     .string()
-    .regex(/^([a-z][a-z0-9_]*|[^,]+\.o)(,([a-z][a-z0-9_]*|[^,]+\.o))*$/, 'not names or object files with commas')
+    .regex(
+      /^([a-z][a-z0-9_]*(:\/[^,]+)?|[^,]+\.o)(,([a-z][a-z0-9_]*(:\/[^,]+)?|[^,]+\.o))*$/,
+      'not names, functions or object files with commas',
+    )
     .optional(),
   host: z.string().min(1).max(253).optional(),
   label: z

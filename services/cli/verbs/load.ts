@@ -61,6 +61,16 @@ export function rowsOf(words: readonly string[]): Record<string, number> {
   );
 }
 
+/** The words that name probes, each once, with the functions that stand behind a colon: functions:/usr/bin/x:main. */
+export function probesOf(words: readonly string[]): { word: string; functions: string[] }[] {
+  const found = new Map<string, string[]>();
+  for (const word of words) {
+    const [, probe = word, target] = /^([^:]+):(\/.*)$/.exec(word) ?? [];
+    found.set(probe, [...(found.get(probe) ?? []), ...(target === undefined ? [] : [target])]);
+  }
+  return [...found].map(([word, functions]) => ({ word, functions }));
+}
+
 /** Labels by probe from "PROBE=LABEL,LABEL" words; the keeper knows which there are. */
 export function labelsOf(words: readonly string[]): Map<string, string[]> {
   const found = new Map<string, string[]>();

@@ -6,7 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { closeSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { createMap, mapType, pin } from '../../shared/adapters/libbpf.ts';
-import { BpfObject } from '../../shared/adapters/libbpf-object.ts';
+import { BpfObject, type Refusal } from '../../shared/adapters/libbpf-object.ts';
 import { boottimeNs, wallNs } from '../../shared/adapters/libc.ts';
 import type { LineageMeta } from '../../shared/contract/lineage.ts';
 import { lineageFormat } from '../../shared/contract/lineage.ts';
@@ -15,6 +15,7 @@ import { MusterError } from '../../shared/runtime/errors.ts';
 import type { Pinned } from '../load/choose.ts';
 import type { ProbeKernel, Started, Trial } from '../load/probe-kernel.ts';
 import type { Wanted } from '../load/wanted.ts';
+import type { ProgramSpec } from '../object/object.ts';
 import { bootId, kernelTypes } from './host.ts';
 import { pinText, type PinRoot } from './pin-root.ts';
 
@@ -75,7 +76,7 @@ export class LibbpfProbeKernel implements ProbeKernel {
       const attached = wanted.programs.filter((p) => !missing.has(p.name));
       for (const { name } of attached) {
         pin(loaded.object.programFd(name), join(temporary, `prog-${name}`));
-        pin(loaded.object.linkFd(name)!, join(temporary, `link-${name}`));
+        for (const [link, fd] of loaded.object.linkFds(name)) pin(fd, join(temporary, `link-${link}`));
       }
       pinMeta(
         {
@@ -149,7 +150,7 @@ function attach(loaded: Loaded, wanted: Wanted): Map<string, string> {
   const missing = new Map(loaded.missing);
   for (const program of wanted.programs) {
     if (missing.has(program.name)) continue;
-    const refusal = loaded.object.attach(program.name);
+    const refusal = attachOne(loaded.object, program);
     if (!refusal) continue;
     if (!program.optional) throw refusal.error;
     missing.set(program.name, refusal.error.what);
@@ -160,6 +161,16 @@ function attach(loaded: Loaded, wanted: Wanted): Map<string, string> {
     });
   }
   return missing;
+}
+
+function attachOne(object: BpfObject, { name, hook, targets }: ProgramSpec): Refusal | undefined {
+  if (!targets) return object.attach(name);
+  const onReturn = hook.startsWith('uretprobe');
+  for (const [i, { path, symbol, cookie }] of targets.entries()) {
+    const refusal = object.attachFunction(name, path, symbol, cookie, onReturn, i);
+    if (refusal) return refusal;
+  }
+  return undefined;
 }
 
 function pinMaps(object: BpfObject, wanted: Wanted, directory: string): void {

@@ -22,7 +22,7 @@ import { createMap, freezeMap, getPinned, mapType, pin, update } from '../../sha
 import { readMetaJson } from '../../shared/adapters/libbpf-pinned-tables.ts';
 import { tryLockExclusive } from '../../shared/adapters/libc.ts';
 import type { LineageMeta } from '../../shared/contract/lineage.ts';
-import { missingPin, parseLineageMeta, type Missing } from '../../shared/contract/lineage.ts';
+import { missingPin, parseLineageMeta, programOfLink, type Missing } from '../../shared/contract/lineage.ts';
 import { MusterError, describeCause } from '../../shared/runtime/errors.ts';
 import type { Pinned } from '../load/choose.ts';
 
@@ -142,8 +142,8 @@ export class PinRoot {
   /** Removes a lineage's links: its programs run no more once this returns, but for those that run right now. */
   detach(directory: string): string[] {
     const programs = linkedPrograms(directory);
-    for (const program of programs) {
-      const path = join(directory, `link-${program}`);
+    for (const link of linksIn(directory)) {
+      const path = join(directory, `link-${link}`);
       // The last reference must be dropped by closing: the kernel puts off what is dropped by removing a pin.
       const fd = getPinned(path);
       unlinkSync(path);
@@ -212,10 +212,12 @@ function children(path: string): string[] {
   }
 }
 
-const linkedPrograms = (directory: string): string[] =>
+const linksIn = (directory: string): string[] =>
   children(directory)
     .filter((name) => name.startsWith('link-'))
     .map((name) => name.slice('link-'.length));
+
+const linkedPrograms = (directory: string): string[] => [...new Set(linksIn(directory).map(programOfLink))];
 
 function readMeta(directory: string): LineageMeta | undefined {
   try {

@@ -31,6 +31,8 @@ const request = z.discriminatedUnion('op', [
     rows: z.record(probe, z.number().int().positive()).optional(),
     /** Opt-in labels. */
     with: z.array(z.string().max(32)).max(8).optional(),
+    /** Functions to attach to, of an object that leaves them open: "/PATH:SYMBOL", "/PATH:SYMBOL:ARGUMENT". */
+    functions: z.array(z.string().max(4608)).max(64).optional(),
     /** Take the place of a probe of the same name that counts now. */
     replace: z.boolean().optional(),
   }),

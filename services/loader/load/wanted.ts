@@ -10,6 +10,7 @@ import { MusterError } from '../../shared/runtime/errors.ts';
 import { nearest } from '../../shared/runtime/settings.ts';
 import type { ObjectSpec, ProgramSpec } from '../object/object.ts';
 import { billBytes } from './bill.ts';
+import { withFunctions, type FunctionTarget } from './functions.ts';
 import { withOwner } from './owner.ts';
 
 /** The cgroup v2 subtree that is counted. */
@@ -54,16 +55,20 @@ export function want(
     shrunk = [],
     labels = [],
     cgroupV1 = 0,
+    functions = [],
   }: {
     readonly shrunk?: readonly { readonly table: string; readonly declared: number }[];
     /** Opt-in labels. */
     readonly labels?: readonly string[];
     /** 1 + the number of the controller whose v1 hierarchy names cgroups; 0: cgroup v2. */
     readonly cgroupV1?: number;
+    /** Functions to attach to, of an object that leaves them open. */
+    readonly functions?: readonly FunctionTarget[];
   } = {},
 ): Wanted {
   const owner = withOwner(probe, spec, labels);
-  const tables = owner.tables.map((table) => {
+  const attached = withFunctions(probe, spec.programs, owner.tables, functions);
+  const tables = attached.tables.map((table) => {
     const count = rows.get(table.name) ?? table.rows;
     if (!Number.isInteger(count) || count < 1 || count > rowsMax) {
       throw new MusterError('config/invalid', `--rows ${table.name}=${count}: a table has 1 to ${rowsMax} rows`);
@@ -110,7 +115,7 @@ export function want(
     probe,
     cpus,
     scope,
-    programs: spec.programs,
+    programs: attached.programs,
     tables,
     schemaHash: schemaHash(tables).toString(16).padStart(16, '0'),
     declaredRows: Object.fromEntries(shrunk.map((s) => [s.table, s.declared])),

@@ -20,6 +20,13 @@ export interface ProgramSpec {
   readonly hook: string;
   /** SEC("?…"): the probe counts without it where a kernel lacks its hook. */
   readonly optional: boolean;
+  /** The functions that it is attached to, where the object names none (load/functions.ts). */
+  readonly targets?: readonly {
+    readonly path: string;
+    readonly symbol: string;
+    /** What the program is told, to tell them apart. */
+    readonly cookie: bigint;
+  }[];
 }
 
 export interface Variable {

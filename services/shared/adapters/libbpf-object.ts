@@ -8,6 +8,7 @@ import { MusterError } from '../runtime/errors.ts';
 import { bpfError, libbpf, programInfo, takeMessages } from './libbpf.ts';
 import type { ProgramInfo } from './libbpf.ts';
 import { errnoName, loadForeign } from './libc.ts';
+import { linkName, programOfLink } from '../contract/lineage.ts';
 
 const logBytes = 1 << 20;
 
@@ -25,6 +26,16 @@ function openOptions(name: string): Buffer {
   const options = Buffer.alloc(16) as Buffer & { writePointer(pointer: Buffer, offset: number): void };
   options.writeBigUInt64LE(BigInt(options.length));
   options.writePointer(Buffer.from(`${name}\0`), 8);
+  return options;
+}
+
+/** struct bpf_uprobe_opts: size_t sz, size_t ref_ctr_offset, u64 cookie, bool retprobe, const char *func_name. */
+function uprobeOptions(symbol: string, cookie: bigint, onReturn: boolean): Buffer {
+  const options = Buffer.alloc(40) as Buffer & { writePointer(pointer: Buffer, offset: number): void };
+  options.writeBigUInt64LE(BigInt(options.length));
+  options.writeBigUInt64LE(cookie, 16);
+  options.writeUInt8(onReturn ? 1 : 0, 24);
+  options.writePointer(Buffer.from(`${symbol}\0`), 32);
   return options;
 }
 
@@ -107,15 +118,44 @@ export class BpfObject {
     return undefined;
   }
 
+  /** Loaded programs of kind uprobe or uretprobe; to a function of a file, in every process. `at` tells its links apart. */
+  attachFunction(
+    program: string,
+    path: string,
+    symbol: string,
+    cookie: bigint,
+    onReturn: boolean,
+    at: number,
+  ): Refusal | undefined {
+    takeMessages();
+    const options = uprobeOptions(symbol, cookie, onReturn);
+    const everyProcess = -1;
+    const link = libbpf().bpf_program__attach_uprobe_opts(
+      this.program(program),
+      everyProcess,
+      path,
+      0,
+      options,
+    ) as unknown as Buffer;
+    if (isNull(link)) {
+      const error = bpfError('bpf/attach', `attach ${program} to ${path}:${symbol}`, -loadForeign().errno());
+      return { program, error };
+    }
+    this.links.set(linkName(program, at), link);
+    return undefined;
+  }
+
   mapFd(map: string): number {
     return libbpf().bpf_map__fd(this.map(map));
   }
   programFd(program: string): number {
     return libbpf().bpf_program__fd(this.program(program));
   }
-  linkFd(program: string): number | undefined {
-    const link = this.links.get(program);
-    return link && libbpf().bpf_link__fd(link);
+  /** Of all links of a program: the name and the descriptor of each. */
+  linkFds(program: string): [name: string, fd: number][] {
+    return [...this.links]
+      .filter(([name]) => programOfLink(name) === program)
+      .map(([name, link]) => [name, libbpf().bpf_link__fd(link)]);
   }
   programInfo(program: string): ProgramInfo {
     return programInfo(this.programFd(program), `program ${program}`);

@@ -13,12 +13,16 @@
  *   ended                   present once its probe was unloaded: nothing will count here again
  *   grace, grace-inner      map of maps and the map to put into it: an update of it waits one grace period
  *   prog-<program>          the program
- *   link-<program>          its link; readable by root alone
+ *   link-<program>          its link; readable by root alone; link-<program>+<n> where it has several
  *
  * Beside the probes' directories: missing-probes, an array map of one value: JSON of the probes that could not be loaded.
  */
 import { z } from 'zod';
 import { xxh32 } from './checksum.ts';
+
+/** A link's name after `link-`: that of its program, and a number where the program has more links than one. */
+export const linkName = (program: string, n: number): string => `${program}+${n}`;
+export const programOfLink = (name: string): string => name.replace(/\+\d+$/, '');
 
 /** Version of the directory's layout; a reader leaves other versions alone. */
 export const lineageFormat = 1;
