@@ -1,7 +1,7 @@
 /** Two machines under one host name, and hosts whose clocks are far off. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { Bench, epochMs, hostRecord, ModelLineage, tells, windowTotals } from './fixtures.ts';
+import { Bench, counterTable, epochMs, hostRecord, ModelLineage, tells, windowTotals } from './fixtures.ts';
 
 const at = (s: number): number => epochMs + s * 1000;
 
@@ -49,6 +49,27 @@ test('of two machines that both go on speaking, the one that came later is set a
     2000n,
   );
   assert.equal(bench.effects.filter((e) => e.kind === 'alarm').length, 1);
+});
+
+test('what is proven of one probe holds for all of the machine, and for what it loads later', () => {
+  const { first, second, bench } = begin();
+  const other = (uuid: number): ModelLineage =>
+    new ModelLineage({ uuid, boot: 2, createdS: 10, probe: `own${uuid}`, tables: [counterTable(`own${uuid}`)] });
+  const [own, later] = [other(3), other(4)];
+  const speak = (lineage: ModelLineage, s: number): void => {
+    lineage.count('a', 7);
+    bench.batch(lineage.message(s - 9, wallAt(s)), at(s));
+  };
+  for (let s = 1; s <= 10; s++) first.speak(bench, s);
+  for (let s = 11; s <= 30; s++) {
+    first.speak(bench, s);
+    second.speak(bench, s, 100);
+    speak(own, s);
+  }
+  for (let s = 31; s <= 33; s++) speak(later, s);
+  bench.commit();
+  assert.deepEqual(states(bench), ['live', 'namesake', 'namesake', 'namesake']);
+  assert.deepEqual(bench.totals, { 'web-1/syscalls/a': 30n });
 });
 
 test('it stays set aside through a restart of the aggregator, and through ten quiet minutes of folding', () => {

@@ -97,7 +97,8 @@ export function beginLineage(
   const elder = kin.filter((l) => l.status === 'live').at(-1);
   const younger = kin.some((l) => l.bootId === lineage.bootId && l.createdBoottimeNs > lineage.createdBoottimeNs);
   if (younger) lineage.status = 'ended';
-  else if (kin.some((l) => l.status === 'namesake' && l.bootId === lineage.bootId)) lineage.status = 'namesake';
+  else if (host.lineages.some((l) => l.status === 'namesake' && l.bootId === lineage.bootId))
+    lineage.status = 'namesake';
   else {
     for (const l of kin) if (l.status === 'live') l.status = 'ended';
     if (elder) {

@@ -30,12 +30,12 @@ export function watchNamesakes(
   if (lineage.heardMs === 0) lineage.heardMs = time.storedMs;
   // Repeats and late comers prove nothing.
   if (batch.readBoottimeNs <= lineage.readBoottimeNs) return;
-  const others = host.lineages.filter((l) => l.probe === lineage.probe && l.bootId !== lineage.bootId);
+  const others = host.lineages.filter((l) => l.bootId !== lineage.bootId);
   if (others.length === 0) return;
   if (lineage.status === 'live') {
     for (const l of others) l.aloneSinceMs = 0;
   } else if (lineage.status === 'ended') {
-    const heir = others.find((l) => l.status === 'live');
+    const heir = others.find((l) => l.probe === lineage.probe && l.status === 'live');
     if (!heir || heir.heardMs === 0 || time.storedMs <= heir.heardMs) return;
     lineage.readsSinceHeir++;
     if (lineage.readsSinceHeir < proof) return;
@@ -56,13 +56,19 @@ function yieldTo(
   heir: LineageState,
   effects: MergeEffect[],
 ): void {
-  setAside(state, host, heir, 'namesake');
+  // What is proven of one probe holds for the machine.
+  for (const l of host.lineages) {
+    if (l.bootId !== heir.bootId || l.status !== 'live') continue;
+    setAside(state, host, l, 'namesake');
+    const before = host.lineages.filter((e) => e.probe === l.probe && e.bootId === elder.bootId).at(-1);
+    if (before?.status === 'ended') before.status = 'live';
+    // It was no reboot.
+    host.unknown = host.unknown.filter(
+      (u) => !(u.reason === 'reboot' && u.probe === l.probe && u.endWallNs === l.createdWallNs),
+    );
+  }
   elder.status = 'live';
   elder.readsSinceHeir = 0;
-  // It was no reboot.
-  host.unknown = host.unknown.filter(
-    (u) => !(u.reason === 'reboot' && u.probe === heir.probe && u.endWallNs === heir.createdWallNs),
-  );
   effects.push({
     kind: 'alarm',
     fields: { host: host.host, probe: elder.probe, counted: elder.bootId, setAside: heir.bootId },
@@ -77,7 +83,7 @@ function succeed(
   batch: CheckedBatch['batch'],
   effects: MergeEffect[],
 ): void {
-  for (const l of others) if (l.status === 'live') l.status = 'ended';
+  for (const l of others) if (l.probe === lineage.probe && l.status === 'live') l.status = 'ended';
   lineage.status = 'live';
   lineage.historyBoottimeNs = batch.readBoottimeNs;
   for (const folded of lineage.folded) folded.quarantined = 0n;
