@@ -7,6 +7,7 @@ import { createNatsBatchSource } from '../shared/adapters/nats-batch-source.ts';
 import { createLog } from '../shared/adapters/pino-log.ts';
 import { createRedisCheckpointStore } from '../shared/adapters/redis-checkpoint-store.ts';
 import { createRedisPartitionLeases } from '../shared/adapters/redis-partition-leases.ts';
+import { seedSeriesIndex } from '../shared/algebra/series-index.ts';
 import { failRole, onceTold } from '../shared/adapters/role-process.ts';
 import { MusterError } from '../shared/runtime/errors.ts';
 import { resolveSettings, roleHelp } from '../shared/runtime/settings.ts';
@@ -39,6 +40,7 @@ async function main(): Promise<void> {
     return;
   }
   const log = createLog(values.logLevel, { role: 'aggregator' });
+  seedSeriesIndex(randomBytes(4).readUInt32LE());
   const nonce = randomBytes(8).toString('hex');
   const store = createRedisCheckpointStore({ ...redisAccess(values), name: 'muster-aggregator', log });
   const source = createNatsBatchSource({

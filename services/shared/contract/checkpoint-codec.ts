@@ -91,9 +91,17 @@ export function decodeBase(blob: Uint8Array): SeriesValues {
   return { count: c.rowCount, valueCount: c.valueCount, series: c.ids, values: c.values };
 }
 
+/** Kept between calls: the series in front of the values. */
+let joined = new Uint32Array(0);
+
 export function encodeLast(r: RowValues): Uint8Array {
-  const values = new Uint32Array(r.count * 2 * (1 + r.valueCount));
-  for (let i = 0; i < r.count; i++) values[i * 2] = r.series[i]!;
+  const length = r.count * 2 * (1 + r.valueCount);
+  if (joined.length < length) joined = new Uint32Array(length);
+  const values = joined;
+  for (let i = 0; i < r.count; i++) {
+    values[i * 2] = r.series[i]!;
+    values[i * 2 + 1] = 0;
+  }
   values.set(r.values.subarray(0, r.count * r.valueCount * 2), r.count * 2);
   return encodeColumns({ ...blank, valueCount: 1 + r.valueCount, rowCount: r.count, ids: r.rows, values });
 }
@@ -113,7 +121,7 @@ export function encodeWindow(w: WindowValues): Uint8Array {
     lengthMs: BigInt(w.lengthMs),
     hosts: w.hosts.map((h) => ({
       host: h.host,
-      columns: Buffer.from(encodeSeriesValues(h.increments)),
+      columns: encodeSeriesValues(h.increments) as Buffer,
       seen: h.seen,
       failed: h.failed,
       skipped: h.skipped,
