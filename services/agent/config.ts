@@ -5,6 +5,8 @@ export interface AgentConfig {
   readonly kernelRelease: string;
   /** `uname -m`: x86_64, aarch64. Numbers of system calls differ. */
   readonly machine: string;
+  /** Labels that leave the host changed; absent: none. */
+  readonly privacy?: Privacy | undefined;
   /** Unlike that of any other start of any agent on this host: part of every message id. */
   readonly startId: string;
   readonly intervalNs: bigint;
@@ -13,6 +15,20 @@ export interface AgentConfig {
   readonly limits: AgentLimits;
   /** Time between two measured periods of the programs' cost; absent: none is asked for. */
   readonly measureEveryNs?: bigint | undefined;
+}
+
+/** What becomes of labels of one meaning before they leave the host. */
+export type Hiding =
+  | { readonly kind: 'off' }
+  /** The same text has the same hash on every host that has the key. */
+  | { readonly kind: 'hash' }
+  | { readonly kind: 'cut'; readonly characters: number };
+
+export interface Privacy {
+  /** By meaning. */
+  readonly rules: ReadonlyMap<string, Hiding>;
+  /** A keyed hash as text. */
+  readonly digest: (text: string) => string;
 }
 
 export interface AgentLimits {

@@ -70,7 +70,7 @@ export function opened(a: AgentState, event: EventOf<'opened'>, out: Effects): v
     return;
   }
   a.unopened.delete(directory);
-  const l = createLineage(directory, meta, { machine: a.config.machine });
+  const l = createLineage(directory, meta, { machine: a.config.machine, privacy: a.config.privacy });
   noteDetached(a, l);
   a.lineages.set(directory, l);
   out.log('info', 'reading a lineage', {

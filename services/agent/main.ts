@@ -14,13 +14,14 @@ import { durableSubject, encodeHost, refusedSubject, resyncSubject } from '../sh
 import { exitUnconfirmed } from '../shared/runtime/exit-codes.ts';
 import { resolveSettings, roleHelp } from '../shared/runtime/settings.ts';
 import { createAgent, step } from './agent.ts';
-import { defaultLimits } from './config.ts';
+import { defaultLimits, type Privacy } from './config.ts';
 import type { Instant } from './effects.ts';
 import { createPinPerformer } from './perform.ts';
 import { agentSettings } from './settings.ts';
 import { drive } from './adapters/drive.ts';
 import { createHostNames } from './adapters/host-names.ts';
 import { createKeeperClient } from './adapters/keeper-client.ts';
+import { keyedDigest, readDigestKey } from './adapters/keyed-digest.ts';
 import { describePrivileges, dropPrivileges, onlyBpf, readPrivileges, requireBpf } from './adapters/privileges.ts';
 
 /** Longest time for the last read to be confirmed. */
@@ -43,6 +44,7 @@ async function main(): Promise<void> {
   const now = (): Instant => ({ boottimeNs: boottimeNs(), wallNs: BigInt(Date.now()) * 1_000_000n });
   now();
   const access = natsAccess(values);
+  const privacy = privacyOf(values);
   const privileges =
     values.uid === undefined ? readPrivileges() : dropPrivileges(values.uid, values.gid ?? values.uid, bpfRefused);
   requireBpf(bpfRefused());
@@ -66,6 +68,7 @@ async function main(): Promise<void> {
     hostLabels: values.label,
     kernelRelease: release(),
     machine: machine(),
+    privacy,
     startId: randomBytes(8).toString('hex'),
     intervalNs: BigInt(values.interval) * 1_000_000n,
     wireVersion: values.wireVersion,
@@ -104,6 +107,14 @@ async function main(): Promise<void> {
   process.stdout.write(
     `${JSON.stringify({ ready: 'agent', host: values.host, pid: process.pid, uid: process.getuid!(), capabilities, lineages: core.lineages.size })}\n`,
   );
+}
+
+/** Reads the key while files can be read. */
+function privacyOf({ hide, hideKey }: { hide: Privacy['rules']; hideKey: string | undefined }): Privacy | undefined {
+  if (hide.size === 0) return undefined;
+  const hashes = [...hide.values()].some((rule) => rule.kind === 'hash');
+  const key = hashes ? readDigestKey(hideKey) : Buffer.alloc(0);
+  return { rules: hide, digest: keyedDigest(key) };
 }
 
 main().catch(failRole);

@@ -2,6 +2,9 @@
 import { z } from 'zod';
 import { natsSettings } from '../shared/contract/connections.ts';
 import { wireNewest, wireOldest, wireVersions } from '../shared/contract/wire.ts';
+import { meanings } from './labels/decoders.ts';
+import type { Hiding } from './config.ts';
+import { parseHiding } from './labels/privacy.ts';
 import type { Setting, Settings } from '../shared/runtime/settings.ts';
 
 const unitMs: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000 };
@@ -26,6 +29,17 @@ const labels = z
       else found[match[1]!] = match[2]!;
     }
     return found;
+  });
+
+/** "ipv4=hash,cmdline=off" as rules. */
+const hiding = z
+  .string()
+  .optional()
+  .transform((text, context): ReadonlyMap<string, Hiding> => {
+    const rules = parseHiding(text ?? '', (meaning) => meanings.has(meaning));
+    if (typeof rules !== 'string') return rules;
+    context.addIssue({ code: 'custom', message: rules });
+    return new Map();
   });
 
 const id = z.string().regex(/^\d+$/, 'expected a number').transform(Number).optional();
@@ -65,6 +79,16 @@ export const agentSettings = (hostname: string) =>
       help: 'time between two measurements of what the programs cost (250 ms each, by the keeper); or off',
       value: 'TIME',
       fallback: '1m',
+    }),
+    hide: setting({
+      schema: hiding,
+      help: 'labels that leave this host left out, hashed or cut, by meaning: cmdline=off,ipv4=hash,cgroup=32',
+      value: 'M=HOW,…',
+    }),
+    hideKey: setting({
+      schema: z.string().min(1).optional(),
+      help: 'file with the key of the hashes, the same on every host',
+      value: 'FILE',
     }),
     socket: setting({
       schema: z.string().optional(),

@@ -23,6 +23,7 @@ import { netdev } from './netdev.ts';
 import { signed, unsigned } from './number.ts';
 import { pod } from './pod.ts';
 import { port } from './port.ts';
+import { hide } from './privacy.ts';
 import { process } from './process.ts';
 import { signal } from './signal.ts';
 import { softirq } from './softirq.ts';
@@ -69,7 +70,7 @@ export function decodersOf(labels: readonly LabelSchema[], context: DecodeContex
   const within = { ...context, comm: captured && comm(captured, context) };
   return labels.map((label) => {
     const meaning = meanings.get(label.meaning) ?? (label.names ? enumeration : unsigned);
-    return meaning(label, within);
+    return hide(meaning(label, within), label.meaning, context.privacy);
   });
 }
 

@@ -4,6 +4,7 @@
  */
 import type { LabelSchema } from '../../shared/contract/lineage.ts';
 import type { NameOf } from './names.ts';
+import type { Privacy } from '../config.ts';
 
 export interface DecodeContext {
   /** Where the agent runs: `uname -m`. */
@@ -12,6 +13,8 @@ export interface DecodeContext {
   readonly nameOf?: NameOf;
   /** The program's name that the kernel captured in the same key, where the table has one. */
   readonly comm?: Decoder | undefined;
+  /** What must not leave the host as it is; absent: everything may. */
+  readonly privacy?: Privacy | undefined;
 }
 
 /** Text of one label of the key that starts at `at`. */

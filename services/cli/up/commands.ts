@@ -109,6 +109,8 @@ export function commandOf(role: RoleName, f: CommandFacts): Command {
           ...['--interval', options.interval, '--pin-root', instance.pinRoot, '--nats', natsAddress(f)],
           ...['--socket', keeperSocket(instance), '--uid', String(instance.uid), '--gid', String(instance.gid)],
           ...flag('--host', options.host),
+          ...flag('--hide', options.hide),
+          ...flag('--hide-key', options.hideKey),
           ...flag('--label', options.label.length > 0 ? options.label.join(',') : undefined),
         ],
         ...json,

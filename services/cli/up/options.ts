@@ -15,6 +15,8 @@ export const upOptionSpecs: readonly OptionSpec[] = [
   { flag: '--probes <names>', help: 'probes to load, names or .bpf.o files, with commas (default syscalls,runqueue)' },
   { flag: '--host <name>', help: 'name of this host in every answer (default its hostname)' },
   { flag: '--label <pairs>', help: 'static labels of this host: role=web,zone=a', repeat: true },
+  { flag: '--hide <rules>', help: 'labels left out, hashed or cut, by meaning: cmdline=off,ipv4=hash,cgroup=32' },
+  { flag: '--hide-key <file>', help: 'key of the hashes, the same on every host' },
   { flag: '--scope <scope>', help: 'count one cgroup v2 subtree alone: cgroup=PATH' },
   { flag: '--rows <table=n>', help: "a table's number of rows", repeat: true },
   {
@@ -62,6 +64,8 @@ const schema = z.object({
     .array(z.string().regex(/^[a-z_][a-z0-9_]*=[^,]*(,[a-z_][a-z0-9_]*=[^,]*)*$/, 'not name=value pairs with commas'))
     .refine((all) => !all.some((pairs) => /(^|,)host=/.test(pairs)), 'host is the name of the host: use --host')
     .default([]),
+  hide: z.string().optional(),
+  hideKey: z.string().min(1).optional(),
   scope: z
     .string()
     .regex(/^cgroup=\S+$/, 'not cgroup=PATH')
