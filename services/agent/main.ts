@@ -10,9 +10,10 @@ import { natsAccess } from '../shared/adapters/credential-files.ts';
 import { createNatsAgentBus } from '../shared/adapters/nats-agent-bus.ts';
 import { createLog } from '../shared/adapters/pino-log.ts';
 import { failRole, onceTold } from '../shared/adapters/role-process.ts';
+import { roleSettings } from '../shared/adapters/role-settings.ts';
 import { durableSubject, encodeHost, refusedSubject, resyncSubject } from '../shared/contract/subjects.ts';
 import { exitUnconfirmed } from '../shared/runtime/exit-codes.ts';
-import { resolveSettings, roleHelp } from '../shared/runtime/settings.ts';
+import { roleHelp } from '../shared/runtime/settings.ts';
 import { createAgent, step } from './agent.ts';
 import { defaultLimits, type Privacy } from './config.ts';
 import type { Instant } from './effects.ts';
@@ -33,7 +34,7 @@ const firstConnectionMs = 2000;
 
 async function main(): Promise<void> {
   const settings = agentSettings(hostname());
-  const { values } = resolveSettings(settings, { argv: process.argv.slice(2), env: process.env });
+  const { values } = roleSettings('agent', settings);
   if (values.help) {
     process.stdout.write(roleHelp('agent', 'reads pinned tables and publishes what they count', settings));
     return;

@@ -9,8 +9,9 @@ import { createRedisCheckpointStore } from '../shared/adapters/redis-checkpoint-
 import { createRedisPartitionLeases } from '../shared/adapters/redis-partition-leases.ts';
 import { seedSeriesIndex } from '../shared/algebra/series-index.ts';
 import { failRole, onceTold } from '../shared/adapters/role-process.ts';
+import { roleSettings } from '../shared/adapters/role-settings.ts';
 import { MusterError } from '../shared/runtime/errors.ts';
-import { resolveSettings, roleHelp } from '../shared/runtime/settings.ts';
+import { roleHelp } from '../shared/runtime/settings.ts';
 import { CommitGate } from './adapters/commit-gate.ts';
 import { Outage } from './adapters/outage.ts';
 import { type Core, PartitionDriver } from './adapters/partition-driver.ts';
@@ -32,7 +33,7 @@ const renewEveryMs = 1_000;
 let lives = 0;
 
 async function main(): Promise<void> {
-  const { values } = resolveSettings(aggregatorSettings, { argv: process.argv.slice(2), env: process.env });
+  const { values } = roleSettings('aggregator', aggregatorSettings);
   if (values.help) {
     process.stdout.write(
       roleHelp('aggregator', 'merges batches from the bus into checkpoints in the store', aggregatorSettings),

@@ -5,7 +5,9 @@ import { release } from 'node:os';
 import { dirname, join } from 'node:path';
 import { MusterError } from '../shared/runtime/errors.ts';
 import { nearest } from '../shared/runtime/settings.ts';
+import { outputFormat, outputOption } from './output/format.ts';
 import type { DataVerb, OptionSpec } from './output/verb.ts';
+import type { CompletedVerb } from './verbs/completion.ts';
 import { helpText, verbList, type VerbEntry } from './verb-list.ts';
 
 const out = (text: string): void => void process.stdout.write(text);
@@ -23,59 +25,25 @@ function findRoot(): string {
 /** Where <service>/main.js is; the sources need a loader of TypeScript, so a checkout runs what set-up compiled. */
 const servicesOf = (root: string): string => join(root, 'dist/services');
 
-const outputOption: OptionSpec = { flag: '-o, --output <format>', help: 'table or json', fallback: 'table' };
+const plainFormats = ['table', 'json'] as const;
 
-function outputFormat(options: Readonly<Record<string, unknown>>): 'table' | 'json' {
-  const format = options['output'];
-  if (format === 'table' || format === 'json') return format;
-  throw new MusterError('config/invalid', `--output ${JSON.stringify(format)}: not table or json`, {
-    remedy: 'for example -o json',
-  });
-}
+/** The pure half of every verb that asks. */
+const askParts = async () => ({
+  outputFormat,
+  outputOption,
+  ...(await import('./output/records.ts')),
+  ...(await import('./output/table.ts')),
+  ...(await import('./output/coverage.ts')),
+  ...(await import('./output/grpcurl.ts')),
+  ...(await import('./output/live.ts')),
+  ...(await import('./verbs/watch.ts')),
+  ...(await import('./verbs/top.ts')),
+});
 
-async function runData(entry: VerbEntry, verb: DataVerb, argv: readonly string[]): Promise<number> {
-  const { readFlags } = await import('./adapters/flags.ts');
-  const { clientSecurity, connectionFiles, connectionOptions } = await import('./adapters/connection.ts');
-  const usage = {
-    ...verb,
-    summary: entry.summary,
-    options: [
-      ...verb.options,
-      outputOption,
-      ...connectionOptions,
-      { flag: '--show-rpc', help: 'print the grpcurl line that asks the same, and do not ask' },
-      { flag: '--require-complete', help: 'exit with 3 when hosts are stale or times unknown' },
-    ],
-  };
-  const read = readFlags(usage, argv, out);
-  if (!read) return 0;
-  const { options } = read;
-  const format = outputFormat(options);
-  const server = String(options['server']);
-  const request = verb.plan(read.operands, options);
-  if (options['showRpc']) {
-    const { grpcurlLine } = await import('./output/grpcurl.ts');
-    out(`${grpcurlLine(server, verb.method, request, connectionFiles(options))}\n`);
-    return 0;
-  }
-  const { connectQuery } = await import('../shared/adapters/grpc-client.ts');
-  const client = connectQuery(server, clientSecurity(connectionFiles(options)));
-  try {
-    const answer = await client.call(verb.method, request);
-    if (format === 'json') {
-      const { protoJson } = await import('../shared/contract/proto-json.ts');
-      out(`${JSON.stringify(protoJson(answer), null, 2)}\n`);
-    } else {
-      const { renderNotes, renderRows } = await import('./output/table.ts');
-      const table = verb.table(answer, process.stdout.columns ?? 120);
-      out(renderRows(table, { color: color(process.stdout) }));
-      note(renderNotes(table, { color: color(process.stderr) }));
-    }
-    const { isIncomplete } = await import('./output/coverage.ts');
-    return options['requireComplete'] && isIncomplete(answer) ? 3 : 0;
-  } finally {
-    client.close();
-  }
+async function runAsk(entry: VerbEntry, verb: DataVerb | undefined, argv: readonly string[]): Promise<number> {
+  const { runData, runWatch } = await import('./adapters/ask.ts');
+  const io = { out, note, color };
+  return verb ? runData(await askParts(), entry, verb, argv, io) : runWatch(await askParts(), entry, argv, io);
 }
 
 async function runDoctor(entry: VerbEntry, argv: readonly string[]): Promise<number> {
@@ -85,7 +53,7 @@ async function runDoctor(entry: VerbEntry, argv: readonly string[]): Promise<num
       ...entry,
       operands: [],
       options: [
-        outputOption,
+        outputOption(plainFormats),
         { flag: '--listen <address>', help: 'address the API is to listen on', fallback: '127.0.0.1:50151' },
         { flag: '--nats <address>', help: 'check this NATS server too' },
         { flag: '--redis <address>', help: 'check this Redis server too' },
@@ -96,7 +64,7 @@ async function runDoctor(entry: VerbEntry, argv: readonly string[]): Promise<num
     out,
   );
   if (!read) return 0;
-  const format = outputFormat(read.options);
+  const format = outputFormat(read.options, plainFormats);
   const text = (name: string): string | undefined => read.options[name] as string | undefined;
   const { gatherFacts } = await import('./adapters/host-facts.ts');
   const { examine } = await import('./doctor/checks.ts');
@@ -134,7 +102,8 @@ async function runUp(entry: VerbEntry, argv: readonly string[]): Promise<number>
   const { readFlags } = await import('./adapters/flags.ts');
   const { parseUpOptions, upOptionSpecs } = await import('./up/options.ts');
   const { upExamples } = await import('./verbs/up.ts');
-  const read = readFlags({ ...entry, operands: [], options: upOptionSpecs, examples: upExamples }, argv, out);
+  const usage = { ...entry, operands: [], options: upOptionSpecs, examples: upExamples };
+  const read = readFlags(usage, argv, out, 'up');
   if (!read) return 0;
   const options = parseUpOptions(read.options);
   const { up } = await import('./adapters/up.ts');
@@ -168,7 +137,13 @@ async function runLoad(entry: VerbEntry, argv: readonly string[]): Promise<numbe
     return 0;
   }
   const root = findRoot();
-  return load(parts, read, { root, services: servicesOf(root), format: outputFormat(read.options), out, note });
+  return load(parts, read, {
+    root,
+    services: servicesOf(root),
+    format: outputFormat(read.options, plainFormats),
+    out,
+    note,
+  });
 }
 
 async function runUnload(entry: VerbEntry, argv: readonly string[]): Promise<number> {
@@ -198,6 +173,58 @@ async function runBusUser(entry: VerbEntry, argv: readonly string[]): Promise<nu
   return 0;
 }
 
+/** Verbs with their flags, as far as they are known here: a role tells its own with --help. */
+async function completedVerbs(): Promise<CompletedVerb[]> {
+  const { connectionOptions } = await import('./adapters/connection.ts');
+  const own: Readonly<Record<string, readonly OptionSpec[]>> = {
+    up: (await import('./up/options.ts')).upOptionSpecs,
+    load: (await import('./verbs/load.ts')).loadOptions,
+    watch: [...(await import('./verbs/watch.ts')).watchOptions, ...connectionOptions],
+    config: configOptions,
+  };
+  const ask = [outputOption(['table', 'json']), ...connectionOptions, { flag: '--show-rpc', help: '' }];
+  const options = async ({ name, verb }: VerbEntry): Promise<readonly OptionSpec[]> =>
+    verb.kind === 'data' ? [...(await verb.load()).options, ...ask] : (own[name] ?? []);
+  const found = verbList.map((v) => ({ ...v, name: v.name.split(' ')[0]! }));
+  const first = found.filter((v, i) => found.findIndex((o) => o.name === v.name) === i);
+  return Promise.all(first.map(async (v) => ({ name: v.name, summary: v.summary, options: await options(v) })));
+}
+
+async function runCompletion(entry: VerbEntry, argv: readonly string[]): Promise<number> {
+  const { readFlags } = await import('./adapters/flags.ts');
+  const { completionExamples, completionScript } = await import('./verbs/completion.ts');
+  const usage = { ...entry, operands: ['<shell>'], options: [], examples: completionExamples };
+  const read = readFlags(usage, argv, out);
+  if (read) out(completionScript(read.operands[0] ?? '', await completedVerbs()));
+  return 0;
+}
+
+const configOptions: readonly OptionSpec[] = [
+  outputOption(plainFormats),
+  { flag: '--origin', help: 'show what said each setting: flag, environment, file or default' },
+];
+
+async function runConfig(entry: VerbEntry, argv: readonly string[]): Promise<number> {
+  const { readFlags } = await import('./adapters/flags.ts');
+  const examples = [`muster ${entry.name}`, `muster ${entry.name} query --origin`] as const;
+  const read = readFlags({ ...entry, operands: ['[roles...]'], options: configOptions, examples }, argv, out);
+  if (!read) return 0;
+  const { tellSettings } = await import('./adapters/told-settings.ts');
+  const { configTable } = await import('./verbs/config.ts');
+  const { connectionOptions } = await import('./adapters/connection.ts');
+  const { upOptionSpecs } = await import('./up/options.ts');
+  const own = { up: upOptionSpecs, cli: connectionOptions };
+  const told = tellSettings(servicesOf(findRoot()), own, read.operands);
+  if (outputFormat(read.options, plainFormats) === 'json') out(`${JSON.stringify(told, null, 2)}\n`);
+  else {
+    const { renderNotes, renderRows } = await import('./output/table.ts');
+    const table = configTable(told, entry.name === 'config show', read.options['origin'] === true);
+    out(renderRows(table, { color: color(process.stdout) }));
+    note(renderNotes(table, { color: false }));
+  }
+  return told.problems.length > 0 ? 2 : 0;
+}
+
 const runService = async (service: string, argv: readonly string[]): Promise<number> => {
   const { runRole } = await import('./adapters/role-child.ts');
   const { nodeFlags } = await import('./up/commands.ts');
@@ -214,26 +241,27 @@ async function main(argv: readonly string[]): Promise<number> {
   }
   const entry = verbList.find((v) => v.name === (name === '--version' || name === '-V' ? 'version' : name));
   if (!entry) {
-    const close = nearest(
-      name,
-      verbList.map((v) => v.name),
-    );
+    const names = verbList.map((v) => v.name);
+    const close = names.find((n) => n.startsWith(`${name} `)) ?? nearest(name, names);
     throw new MusterError('config/invalid', `unknown verb ${JSON.stringify(name)}`, {
       cause: `there are ${verbList.map((v) => v.name).join(', ')}`,
       remedy: close ? `did you mean \`muster ${close}\`?` : 'see `muster --help`',
     });
   }
-  if (entry.verb.kind === 'data') return runData(entry, await entry.verb.load(), rest);
+  if (entry.verb.kind === 'data') return runAsk(entry, await entry.verb.load(), rest);
   if (entry.verb.kind === 'role') {
     const code = await runService(entry.verb.service, rest);
     if (rest.includes('--help') && entry.verb.examples)
       out(`\nexamples:\n${entry.verb.examples.map((e) => `  ${e}\n`).join('')}`);
     return code;
   }
+  if (entry.name === 'watch') return runAsk(entry, undefined, rest);
   if (entry.name === 'up') return runUp(entry, rest);
   if (entry.name === 'load') return runLoad(entry, rest);
   if (entry.name === 'unload') return runUnload(entry, rest);
   if (entry.name === 'bus-user') return runBusUser(entry, rest);
+  if (entry.name === 'completion') return runCompletion(entry, rest);
+  if (entry.name.startsWith('config ')) return runConfig(entry, rest);
   if (entry.name === 'doctor') return runDoctor(entry, rest);
   const { version } = JSON.parse(readFileSync(join(findRoot(), 'package.json'), 'utf8')) as { version: string };
   const versions = { muster: version, node: process.version, kernel: release() };

@@ -31,9 +31,10 @@ export const verbList: readonly VerbEntry[] = [
   },
   {
     name: 'top',
-    summary: 'the largest rows of a metric',
+    summary: 'the largest rows of a metric; on a terminal kept up to date',
     verb: { kind: 'data', load: async () => (await import('./verbs/top.ts')).top },
   },
+  { name: 'watch', summary: 'the same, each update as it comes', verb: { kind: 'own' } },
   {
     name: 'range',
     summary: 'a metric over time',
@@ -107,6 +108,9 @@ export const verbList: readonly VerbEntry[] = [
       '--hosts 20 --rows 200 --churn 5 --restarts 60 --late 10 --reads 300',
     ),
   },
+  { name: 'config show', summary: 'settings of every role, with --origin what said them', verb: { kind: 'own' } },
+  { name: 'config check', summary: 'check configuration files and environment', verb: { kind: 'own' } },
+  { name: 'completion', summary: 'completion for bash, zsh or fish', verb: { kind: 'own' } },
   { name: 'doctor', summary: 'check this machine, with fixes', verb: { kind: 'own' } },
   { name: 'version', summary: 'versions of Muster, Node and kernel', verb: { kind: 'own' } },
 ];

@@ -11,11 +11,12 @@ import { bpfRefused, kernelFeatures } from '../shared/adapters/libbpf-features.t
 import { preloadForeign } from '../shared/adapters/libc.ts';
 import { createLog, logLevels } from '../shared/adapters/pino-log.ts';
 import { failRole, onceTold } from '../shared/adapters/role-process.ts';
+import { roleSettings } from '../shared/adapters/role-settings.ts';
 import { MusterError } from '../shared/runtime/errors.ts';
 import { refuseKernel, type KernelReport } from '../shared/runtime/kernel-features.ts';
 import type { Log } from '../shared/runtime/log.ts';
 import type { Settings, ValuesOf } from '../shared/runtime/settings.ts';
-import { resolveSettings, roleHelp } from '../shared/runtime/settings.ts';
+import { roleHelp } from '../shared/runtime/settings.ts';
 import {
   cgroupV1,
   kernelRelease,
@@ -111,8 +112,8 @@ const usage = roleHelp(
   ],
 );
 
-async function main(argv: readonly string[]): Promise<number> {
-  const { values } = resolveSettings(settings, { argv, env: process.env });
+async function main(): Promise<number> {
+  const { values } = roleSettings('loader', settings);
   if (values.help) {
     process.stdout.write(usage);
     return 0;
@@ -292,4 +293,4 @@ function defaultObjects(): string {
   return `${here.replace(/(\/dist)?\/services\/loader\/?$/, '')}/build/bpf`;
 }
 
-main(process.argv.slice(2)).then((status) => process.exit(status), failRole);
+main().then((status) => process.exit(status), failRole);

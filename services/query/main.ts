@@ -5,8 +5,9 @@ import { createLog } from '../shared/adapters/pino-log.ts';
 import { createRedisCheckpointReader } from '../shared/adapters/redis-checkpoint-reader.ts';
 import { createRedisHostMarks } from '../shared/adapters/redis-host-marks.ts';
 import { failRole, onceTold } from '../shared/adapters/role-process.ts';
+import { roleSettings } from '../shared/adapters/role-settings.ts';
 import { MusterError } from '../shared/runtime/errors.ts';
-import { resolveSettings, roleHelp } from '../shared/runtime/settings.ts';
+import { roleHelp } from '../shared/runtime/settings.ts';
 import { certificatesAlone, parseAccess, refuse } from './access.ts';
 import { createAnswer, createWatchSource } from './adapters/answer-loop.ts';
 import { createSecurity } from './adapters/grpc-security.ts';
@@ -25,7 +26,7 @@ const probeMs = 1000;
 const graceMs = 2000;
 
 async function main(): Promise<void> {
-  const { values } = resolveSettings(querySettings, { argv: process.argv.slice(2), env: process.env });
+  const { values } = roleSettings('query', querySettings);
   if (values.help) {
     process.stdout.write(roleHelp('query', 'answers questions over gRPC from the checkpoints in Redis', querySettings));
     return;

@@ -1,6 +1,6 @@
 /** The grpcurl line that asks the same: what `--show-rpc` prints and what a person copies. */
 import { protoJson } from '../../shared/contract/proto-json.ts';
-import { serviceOf, type MethodName } from '../../shared/contract/query.ts';
+import { serviceOf, streamServiceOf, type MethodName, type StreamName } from '../../shared/contract/query.ts';
 
 /** Paths of what a caller shows and trusts; all absent: clear text, without credentials. */
 export interface ConnectionFiles {
@@ -13,7 +13,12 @@ export interface ConnectionFiles {
 /** In single quotes for a POSIX shell. */
 const quoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
 
-export function grpcurlLine(server: string, method: MethodName, request: object, files: ConnectionFiles = {}): string {
+export function grpcurlLine(
+  server: string,
+  method: MethodName | StreamName,
+  request: object,
+  files: ConnectionFiles = {},
+): string {
   const { ca, cert, key, tokenFile } = files;
   const flag = (name: string, value: string | undefined): string[] =>
     value === undefined ? [] : [`-${name} ${quoted(value)}`];
@@ -25,6 +30,6 @@ export function grpcurlLine(server: string, method: MethodName, request: object,
     ...(tokenFile === undefined ? [] : [`-H "authorization: Bearer $(cat ${quoted(tokenFile)})"`]),
     `-d ${quoted(JSON.stringify(protoJson(request)))}`,
     server,
-    `${serviceOf[method]}/${method}`,
+    `${{ ...serviceOf, ...streamServiceOf }[method]}/${method}`,
   ].join(' ');
 }

@@ -2,19 +2,28 @@
 import type { Bucket, QueryHistogramResponse } from '../../shared/contract/query.ts';
 import { MusterError } from '../../shared/runtime/errors.ts';
 import { coverageNotes, remarks } from '../output/coverage.ts';
+import { heatMap, octaveOf, octaveText } from '../output/heat-map.ts';
 import type { Table } from '../output/table.ts';
 import { bar, grouped, inUnit } from '../output/units.ts';
 import type { DataVerb } from '../output/verb.ts';
-import { selection, selectionOptions } from './shared-options.ts';
+import { selection, selectionOptions, stepOf } from './shared-options.ts';
 import { labelNames } from './top.ts';
 
 export const hist: DataVerb<'QueryHistogram'> = {
   name: 'hist',
   method: 'QueryHistogram',
   operands: ['[metric]'],
-  options: [...selectionOptions, { flag: '-q, --quantiles <list>', help: 'quantiles from 0 to 1, with commas' }],
-  examples: ['muster hist runqueue', 'muster hist runqueue --group-by comm --quantiles 0.5,0.99 --range 5m'],
-  plan: (operands, options) => ({ ...selection(operands, options), ...quantiles(options['quantiles']) }),
+  options: [
+    ...selectionOptions,
+    { flag: '-q, --quantiles <list>', help: 'quantiles from 0 to 1, with commas' },
+    { flag: '--step <time>', help: 'a heat map over time: length of a step, a multiple of 10s' },
+  ],
+  examples: ['muster hist runqueue', 'muster hist runqueue --group-by comm --quantiles 0.5,0.99 --range 5m --step 10s'],
+  plan: (operands, options) => ({
+    ...selection(operands, options),
+    ...quantiles(options['quantiles']),
+    ...stepOf(options),
+  }),
   table: histTable,
 };
 
@@ -44,7 +53,9 @@ export function histTable(answer: QueryHistogramResponse, width: number): Table 
       inUnit(Number(row.sum) / Math.max(1, Number(row.count)), unit),
       ...named.map((_, i) => inUnit(row.quantiles[i]?.value, unit)),
     ]),
-    picture: picture(answer.overall?.buckets ?? [], unit, width),
+    picture: answer.step
+      ? heatMap(answer.overall?.points ?? [], unit)
+      : picture(answer.overall?.buckets ?? [], unit, width),
     notes: [
       rows.length === 0 ? 'no rows' : 'each quantile lies within 6.25 %; -o json gives its bounds',
       ...coverageNotes(answer.coverage),
@@ -57,14 +68,14 @@ export function histTable(answer: QueryHistogramResponse, width: number): Table 
 function picture(buckets: readonly Bucket[], unit: string, width: number): string[] {
   const octaves = new Map<number, number>();
   for (const b of buckets) {
-    const octave = b.upper === '0' ? -1 : Math.floor(Math.log2(Math.max(1, Number(b.lower))));
+    const octave = octaveOf(b);
     octaves.set(octave, (octaves.get(octave) ?? 0) + Number(b.count));
   }
   const held = [...octaves].sort(([a], [b]) => a - b);
   const largest = Math.max(...octaves.values());
   const room = Math.max(10, Math.min(60, width - 30));
   return held.flatMap(([octave, count], i) => {
-    const from = octave < 0 ? inUnit(0, unit) : inUnit(2 ** octave, unit);
+    const from = octaveText(octave, unit);
     const gap = i > 0 && octave > held[i - 1]![0] + 1 ? ['         …'] : [];
     return [...gap, `${from.padStart(10)}  ${bar(count, largest, room)} ${grouped(count)}`];
   });

@@ -5,7 +5,7 @@ import { clock, coverageNotes, remarks } from '../output/coverage.ts';
 import type { Table } from '../output/table.ts';
 import { amount, sparkline } from '../output/units.ts';
 import type { DataVerb } from '../output/verb.ts';
-import { selection, selectionOptions } from './shared-options.ts';
+import { selection, selectionOptions, stepOf } from './shared-options.ts';
 import { labelNames } from './top.ts';
 
 export const range: DataVerb<'QueryRange'> = {
@@ -16,7 +16,7 @@ export const range: DataVerb<'QueryRange'> = {
   examples: ['muster range', 'muster range syscalls --group-by host --range 15m --step 30s'],
   plan: (operands, options) => ({
     ...selection(operands, options),
-    ...(typeof options['step'] === 'string' ? { step: options['step'] } : {}),
+    ...stepOf(options),
   }),
   table: rangeTable,
 };

@@ -29,6 +29,9 @@ export function given<T extends object>(request: { [K in keyof T]: T[K] | undefi
   return Object.fromEntries(Object.entries(request).filter(([, value]) => value !== undefined)) as Partial<T>;
 }
 
+export const stepOf = (options: Options): { step?: string } =>
+  typeof options['step'] === 'string' ? { step: options['step'] } : {};
+
 /** The fields that questions about a metric share. */
 export function selection(operands: readonly string[], options: Options): Partial<QueryRequest> {
   return given({
@@ -43,13 +46,14 @@ export function selection(operands: readonly string[], options: Options): Partia
   });
 }
 
-export function pageSize(options: Options): number | undefined {
-  const count = options['count'];
-  if (count === undefined) return undefined;
-  const n = Number(count);
+export const pageSize = (options: Options): number | undefined => numberFrom1('--count', options['count']);
+
+export function numberFrom1(flag: string, value: unknown): number | undefined {
+  if (value === undefined) return undefined;
+  const n = Number(value);
   if (Number.isInteger(n) && n >= 1) return n;
-  throw new MusterError('config/invalid', `--count ${JSON.stringify(count)}: not a number from 1`, {
-    remedy: 'for example -n 50',
+  throw new MusterError('config/invalid', `${flag} ${JSON.stringify(value)}: not a number from 1`, {
+    remedy: `for example ${flag} 50`,
   });
 }
 

@@ -10,7 +10,7 @@ export const top: DataVerb<'Query'> = {
   name: 'top',
   method: 'Query',
   operands: ['[metric]'],
-  options: selectionOptions,
+  options: [...selectionOptions, { flag: '--once', help: 'print once and end, on a terminal too' }],
   examples: ['muster top', `muster top syscalls --selector 'comm="nginx"' --group-by syscall --range 5m`],
   plan: selection,
   table: topTable,

@@ -42,7 +42,13 @@ export const variableOf = (name: string): string => `MUSTER_${kebab(name).replac
 export function resolveSettings<S extends Settings>(
   settings: S,
   sources: Sources,
-): { values: ValuesOf<S>; origins: Record<keyof S, Origin>; operands: string[] } {
+): {
+  values: ValuesOf<S>;
+  origins: Record<keyof S, Origin>;
+  /** As they were said. */
+  texts: Record<keyof S, string | readonly string[] | undefined>;
+  operands: string[];
+} {
   const flags = new Map<string, unknown>();
   const operands: string[] = [];
   const names = Object.keys(settings);
@@ -67,28 +73,46 @@ export function resolveSettings<S extends Settings>(
       flags.set(name, setting.repeat ? [...((flags.get(name) as string[]) ?? []), value] : value);
     }
   }
+  for (const { path, values: said } of sources.files ?? []) {
+    const unknown = Object.keys(said).find((key) => !names.includes(key) || key === 'help');
+    if (unknown === undefined) continue;
+    const close = nearest(unknown, names);
+    throw invalid(`read ${path}: unknown setting ${kebab(unknown)}`, close && kebab(close));
+  }
   const values: Record<string, unknown> = {};
+  const texts: Record<string, unknown> = {};
   const origins: Record<string, Origin> = {};
   for (const name of names) {
     const setting = settings[name]!;
     const variable = sources.env[variableOf(name)];
-    const file = sources.files?.find((f) => name in f.values);
+    const file = sources.files?.find((f) => Object.hasOwn(f.values, name));
     const [raw, origin]: [unknown, Origin] = flags.has(name)
       ? [flags.get(name), 'flag']
       : variable !== undefined
         ? [setting.repeat ? variable.split(' ') : variable, 'environment']
         : file
-          ? [file.values[name], `file ${file.path}`]
+          ? [setting.repeat ? [file.values[name]].flat() : file.values[name], `file ${file.path}`]
           : [setting.repeat && setting.fallback === undefined ? [] : setting.fallback, 'default'];
     const parsed = setting.schema.safeParse(raw);
     if (!parsed.success) {
-      const place = origin === 'environment' ? variableOf(name) : flagOf(name);
+      const place =
+        origin === 'environment'
+          ? variableOf(name)
+          : file && origin !== 'flag'
+            ? `${file.path}: ${kebab(name)}`
+            : flagOf(name);
       throw invalid(`${place} ${[raw].flat().join(' ')}: ${parsed.error.issues[0]?.message ?? 'not valid'}`);
     }
     values[name] = parsed.data;
+    texts[name] = raw;
     origins[name] = origin;
   }
-  return { values: values as ValuesOf<S>, origins: origins as Record<keyof S, Origin>, operands };
+  return {
+    values: values as ValuesOf<S>,
+    origins: origins as Record<keyof S, Origin>,
+    texts: texts as never,
+    operands,
+  };
 }
 
 /** The --help text of a role, as the other verbs have it; `examples` where the command line does not add its own. */
