@@ -100,6 +100,21 @@ export class SimStream {
     this.seen.clear();
   }
 
+  /** The server comes back with an older end of its file: what was stored since is gone, and its numbers come again. */
+  truncate(): boolean {
+    const all = this.all().sort((a, b) => b.sequence - a.sequence);
+    const gone = all.slice(0, Math.ceil(all.length / 2));
+    for (const m of gone) this.drop(m);
+    this.last = (gone.at(-1)?.sequence ?? this.last + 1) - 1;
+    this.seen.clear();
+    return gone.length > 0;
+  }
+
+  /** When the oldest message was stored that nobody has acknowledged. */
+  get oldestUs(): number {
+    return this.all().reduce((oldest, m) => Math.min(oldest, m.storedUs), Infinity);
+  }
+
   /** Every stored message, for damage. */
   all(): StoredMessage[] {
     return [...this.byPartition.values()].flatMap((messages) => [...messages.values()]);

@@ -122,6 +122,23 @@ function counterModel(name: string, rows: number, numbers: readonly number[] = [
   };
 }
 
+/** Under the same name with other labels: comms alone. */
+function relabelledModel(name: string, rows: number): ProbeModel {
+  const like = counterModel(name, rows).tables[0]!;
+  const table: TableSchema = { ...like, keyWords: 2, labels: [{ ...like.labels[1]!, offset: 0 }] };
+  return {
+    probe: name,
+    tables: [table],
+    schemaHash: schemaHash([table]).toString(16).padStart(16, '0'),
+    keys: [
+      catalogueOf(
+        table,
+        comms.map((comm) => ({ entry: entry(commWords(comm)), labels: [comm] })),
+      ),
+    ],
+  };
+}
+
 /** Key = a comm and a bucket; and a second table, so that a batch has two blocks. */
 function histogramModel(rows: number): ProbeModel {
   const waits: TableSchema = {
@@ -182,3 +199,9 @@ export const models = {
     Array.from({ length: 36 }, (_, i) => i * 7),
   ),
 } as const;
+
+const relabelled = [relabelledModel('calls', 16), relabelledModel('wide', 16)];
+
+/** What a new version of a probe may count in: more or fewer rows, or other labels. */
+export const variantsOf = ({ probe }: ProbeModel): ProbeModel[] =>
+  [...models.calls, ...models.waits, models.wide, ...relabelled].filter((m) => m.probe === probe);

@@ -4,7 +4,9 @@
  */
 import { flipped, type Machine, type World } from './world.ts';
 import { wireNewest, wireOldest } from '../../services/shared/contract/wire.ts';
+import { variantsOf, type ProbeModel } from './catalogue.ts';
 import type { SimLineage } from './pins.ts';
+import { batchSubject, partitionOf } from '../../services/shared/contract/subjects.ts';
 
 type Fault = (world: World) => boolean;
 
@@ -44,6 +46,13 @@ function linkFault(set: (m: Machine) => void): Fault {
       () => Object.assign(m.link, { down: false, drop: 0, duplicate: 0, corrupt: 0, lostAck: 0, delayUs: 0 }),
     );
   };
+}
+
+/** The loader gets another program for one of its probes. */
+function upgrade(w: World, to: (model: ProbeModel) => ProbeModel, m = machine(w)): boolean {
+  const at = w.random.below(m.host.programs.length);
+  m.host.upgrade(at, { model: to(m.host.programs[at]!.model), tag: m.host.newTag() });
+  return true;
 }
 
 const faults = {
@@ -132,19 +141,26 @@ const faults = {
     m.host.removePins(w.random.pick(lineages).directory);
     return true;
   },
-  'program upgraded': (w) => {
-    const m = machine(w);
-    const lineages = attached(m);
-    if (lineages.length === 0) return false;
-    m.host.upgrade(w.random.pick(lineages).directory);
+  'program upgraded': (w) => upgrade(w, (model) => model),
+  'schema upgraded': (w) => upgrade(w, (model) => w.random.pick(variantsOf(model))),
+  'loader restarted': (w) => {
+    machine(w).host.bringUp();
     return true;
   },
+  'loader killed at a call': (w) => {
+    const m = machine(w);
+    m.host.loaderCallsLeft = w.random.between(1, 6);
+    return upgrade(w, (model) => model, m);
+  },
   'host clock stepped': (w) => {
-    machine(w).host.wallOffsetUs += w.random.pick([-86_400, -60, 60, 86_400, 31_536_000]) * 1_000_000;
+    const { host } = machine(w);
+    host.wallOffsetUs += w.random.pick([-31_536_000, -86_400, -60, 60, 86_400, 31_536_000]) * 1_000_000;
+    host.clockStepped = true;
     return true;
   },
   'aggregator clock stepped': (w) => {
-    w.aggregatorWallOffsetUs += w.random.pick([-3_600, -20, 20, 3_600]) * 1_000_000;
+    w.aggregatorWallOffsetUs +=
+      w.random.pick([-31_536_000, -86_400, -3_600, -20, 20, 3_600, 86_400, 31_536_000]) * 1_000_000;
     return true;
   },
   'network down': linkFault((m) => (m.link.down = true)),
@@ -227,6 +243,21 @@ const faults = {
     w.stream.recreate();
     return true;
   },
+  'stream truncated': (w) => w.stream.truncate(),
+  'garbage published': (w) => {
+    const { name } = machine(w).host;
+    const partition = partitionOf(name);
+    // Bytes that are none, a host that is not this partition's, and another host's own message under this one's name.
+    const stored = w.stream.all().at(-1);
+    const subjects = [batchSubject(name), `muster.v1.batch.${partition}.nobody`, `muster.v1.batch.${partition}.a.b`];
+    const payloads = [w.random.bytes(w.random.below(200)), new Uint8Array(0), ...(stored ? [stored.payload] : [])];
+    for (let i = w.random.between(1, 6); i > 0; i--) {
+      const id = `garbage-${w.random.next()}`;
+      w.stream.store(w.random.pick(subjects), id, w.random.pick(payloads), w.queue.nowUs);
+    }
+    w.pump(partition);
+    return true;
+  },
   'bus restarted': (w) => {
     w.stream.restart();
     return true;
@@ -284,6 +315,7 @@ export function heal(w: World): void {
     m.host.slownessUs = 3_000;
     m.host.pinFaults.clearLeaves = 0;
     for (const agent of m.agents) Object.assign(agent, { failingCalls: 0, callsLeft: undefined });
+    m.host.loaderCallsLeft = undefined;
     restartAgent(w, m, 1_000_000);
   }
   Object.assign(w, { busDown: false, storeDown: false, lostReply: 0, lateCommit: 0, reorder: false, tellDrop: 0 });

@@ -4,12 +4,20 @@
  */
 import type { Instant } from '../../services/agent/effects.ts';
 import type { ProbeModel } from './catalogue.ts';
+import { load } from './loader-process.ts';
 import type { EventQueue } from './event-queue.ts';
 import { SimLineage, type PinFaults } from './pins.ts';
 import type { Random } from './random.ts';
 
 /** Why a lineage's newest counts may be gone for good: nobody can read them any more. */
 export type Loss = 'reboot' | 'pins-removed';
+
+/** What the loader is told to load: an upgrade is another tag, or another model too. */
+export interface Program {
+  readonly model: ProbeModel;
+  /** 16 hex digits. */
+  readonly tag: string;
+}
 
 export interface PastLineage {
   readonly lineage: SimLineage;
@@ -29,15 +37,22 @@ export class SimHost {
   slownessUs = 3_000;
   readonly pinFaults: PinFaults = { clearLeaves: 0 };
 
+  /** What is to count, in the order it is loaded. */
+  readonly programs: Program[];
+  /** Calls of the loader that are left before it dies; undefined: it lives. */
+  loaderCallsLeft: number | undefined;
+  clockStepped = false;
+
   constructor(
     readonly name: string,
     readonly cpus: number,
-    private readonly probes: readonly ProbeModel[],
+    probes: readonly ProbeModel[],
     private readonly queue: EventQueue,
     private readonly random: Random,
   ) {
+    this.programs = probes.map((model) => ({ model, tag: this.newTag() }));
     this.boot();
-    for (const probe of probes) this.attach(probe);
+    this.bringUp();
   }
 
   /** Virtual time 0 is some day in 2026. */
@@ -54,10 +69,32 @@ export class SimHost {
     this.bootedAtUs = this.queue.nowUs - 5_000_000;
   }
 
-  attach(model: ProbeModel): SimLineage {
-    const lineage = new SimLineage(model, hexOf(this.random.bytes(16)), this.bootId, this.cpus, this.now());
+  newTag = (): string => hexOf(this.random.bytes(8));
+
+  /** The loader's last step: programs that count from here on. */
+  attach({ model, tag }: Program): SimLineage {
+    const lineage = new SimLineage(model, hexOf(this.random.bytes(16)), this.bootId, this.cpus, this.now(), tag);
     this.lineages.set(lineage.directory, lineage);
     return lineage;
+  }
+
+  /** The loader starts, and is started again should it die: what counts is adopted, what does not is begun anew. */
+  bringUp(): void {
+    const { bootId } = this;
+    try {
+      for (const program of this.programs) load(this, program, () => this.loaderGate());
+      this.loaderCallsLeft = undefined;
+    } catch (error) {
+      if (error !== loaderKilled) throw error;
+      this.loaderCallsLeft = undefined;
+      this.queue.after(this.random.between(200_000, 3_000_000), () => {
+        if (this.bootId === bootId) this.bringUp();
+      });
+    }
+  }
+
+  private loaderGate(): void {
+    if (this.loaderCallsLeft !== undefined && --this.loaderCallsLeft <= 0) throw loaderKilled;
   }
 
   /** Everything in memory is gone; programs attach again with the loader. */
@@ -65,26 +102,20 @@ export class SimHost {
     for (const lineage of this.lineages.values()) this.lose(lineage, 'reboot');
     this.lineages.clear();
     this.boot();
-    for (const probe of this.probes) this.attach(probe);
+    this.bringUp();
   }
 
   removePins(directory: string): void {
     const lineage = this.lineages.get(directory)!;
     this.lose(lineage, 'pins-removed');
     this.lineages.delete(directory);
-    this.attach(lineage.model);
+    this.bringUp();
   }
 
-  /** A new program takes over: the old one is detached in order, and its pins stay until they are retired. */
-  upgrade(directory: string): void {
-    const old = this.lineages.get(directory)!;
-    old.attached = false;
-    old.detachedWallNs = this.now().wallNs;
-    // The loader attaches the new one when no program of the old one runs any more.
-    const { bootId } = this;
-    this.queue.at(old.busyUntilUs + 20_000, () => {
-      if (this.bootId === bootId) this.attach(old.model);
-    });
+  /** Another program takes over: the old one is detached in order, and its pins stay until they are retired. */
+  upgrade(at: number, program: Program): void {
+    this.programs[at] = program;
+    this.bringUp();
   }
 
   /** The keeper's part: pins of a lineage that is read to its end. False while it counts. */
@@ -116,9 +147,17 @@ export class SimHost {
     const beginUs = random.below(this.slownessUs);
     const finishUs = beginUs + random.below(this.slownessUs);
     lineage.busyUntilUs = Math.max(lineage.busyUntilUs, queue.nowUs + finishUs);
-    queue.after(beginUs, () => slot.begin(cpu, n));
-    queue.after(finishUs, () => slot.finish(cpu, key, n, sum, race));
+    queue.after(
+      beginUs,
+      lineage.running(() => slot.begin(cpu, n)),
+    );
+    queue.after(
+      finishUs,
+      lineage.running(() => slot.finish(cpu, key, n, sum, race)),
+    );
   }
 }
+
+const loaderKilled = new Error('the loader is killed');
 
 export const wallBaseNs = 1_800_000_000_000_000_000n;

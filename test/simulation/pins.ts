@@ -3,7 +3,7 @@
  * port is a place where that process can be killed: `gate` throws then, and a half-cleared slot stays half-cleared.
  */
 import { encodeControl, retiredWords } from '../../services/shared/contract/control.ts';
-import type { TableSchema } from '../../services/shared/contract/lineage.ts';
+import { parseLineageMeta, type LineageMeta, type TableSchema } from '../../services/shared/contract/lineage.ts';
 import { MusterError } from '../../services/shared/runtime/errors.ts';
 import type {
   PinnedLineage,
@@ -39,6 +39,7 @@ export class SimLineage {
     readonly bootId: string,
     readonly cpus: number,
     created: { readonly boottimeNs: bigint; readonly wallNs: bigint },
+    tag = '0123456789abcdef',
   ) {
     this.truth = model.keys.map((k) => new Uint32Array((k.count + 1) * 2));
     const slot = (schema: TableSchema, t: number): KernelSlot =>
@@ -54,9 +55,34 @@ export class SimLineage {
       cpus,
       scope: '',
       schemaHash: model.schemaHash,
-      programs: [{ name: 'on_event', hook: 'tp_btf/event', tag: '0123456789abcdef', skipsCounted: true }],
+      programs: [{ name: 'on_event', hook: 'tp_btf/event', tag, skipsCounted: true }],
       tables: model.tables,
     });
+  }
+
+  /** Steps of programs that run now. */
+  private readonly pending = new Set<() => void>();
+  private parsed: LineageMeta | undefined;
+
+  /** What the loader reads in the meta map. */
+  get meta(): LineageMeta {
+    return (this.parsed ??= parseLineageMeta(this.metaJson));
+  }
+
+  /** A step of a running program, to be called once: at its time, or when whoever detaches has waited for it. */
+  running(step: () => void): () => void {
+    const once = (): void => {
+      if (this.pending.delete(once)) step();
+    };
+    this.pending.add(once);
+    return once;
+  }
+
+  /** No program begins any more, and those that run are waited for. */
+  detach(wallNs: bigint): void {
+    this.attached = false;
+    this.detachedWallNs = wallNs;
+    for (const once of this.pending) once();
   }
 
   get directory(): string {
