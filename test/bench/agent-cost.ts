@@ -19,30 +19,40 @@ import type { Figure } from './figure.ts';
 const root = join(import.meta.dirname, '../..');
 const aims: Record<number, number> = { 300: 0.05, 2000: 0.1, 16000: 0.4 };
 const unprivileged = 61_999;
+const peerName = 'a bare client that publishes a message a second';
 /** By then V8 has compiled what runs each second, and has given back what the start needed. */
 const warmUpMs = 40_000;
 
-/** Figures agent_cpu_share_ROWS in percent of one core, and agent_rss_ROWS in MiB. */
+/** Figures agent_cpu_share_ROWS in percent of one core, beside the least that any agent could take, and agent_rss_ROWS in MiB. */
 export async function agentCost(seconds: number): Promise<Figure[]> {
   const figures: Figure[] = [];
   for (const rows of [300, 2000, 16_000]) {
     process.stderr.write(`agent with ${rows} changing rows: ${warmUpMs / 1000 + seconds} s\n`);
-    const cost = await withAgent(rows, async (pid) => {
+    const cost = await withAgent(rows, async (agent, bare) => {
       await sleep(warmUpMs);
-      const [cpu, at] = [cpuNs(pid), process.hrtime.bigint()];
+      const at = process.hrtime.bigint();
+      const before = [cpuNs(agent), cpuNs(bare)] as const;
       await sleep(seconds * 1000);
-      const share = Number(cpuNs(pid) - cpu) / Number(process.hrtime.bigint() - at);
-      return { percent: share * 100, rssMb: rssMb(pid) };
+      const percent = (pid: number, from: bigint): number =>
+        (Number(cpuNs(pid) - from) / Number(process.hrtime.bigint() - at)) * 100;
+      return { agent: percent(agent, before[0]), bare: percent(bare, before[1]), rssMb: rssMb(agent) };
     });
     figures.push(
-      { figure: `agent_cpu_share_${rows}`, unit: '% of a core', ours: cost.percent, aim: aims[rows]! },
+      {
+        figure: `agent_cpu_share_${rows}`,
+        unit: '% of a core',
+        ours: cost.agent,
+        peer: cost.bare,
+        peerName,
+        aim: aims[rows]!,
+      },
       { figure: `agent_rss_${rows}`, unit: 'MiB', ours: cost.rssMb, aim: 90 },
     );
   }
   return figures;
 }
 
-async function withAgent<T>(rows: number, measure: (pid: number) => Promise<T>): Promise<T> {
+async function withAgent<T>(rows: number, measure: (agent: number, bare: number) => Promise<T>): Promise<T> {
   const dir = mkdtempSync(join(tmpdir(), 'muster-bench-'));
   const pinRoot = `/sys/fs/bpf/muster-bench-${process.pid}`;
   const cgroup = join(cgroupMount(), `muster-bench-${process.pid}`);
@@ -74,6 +84,8 @@ async function withAgent<T>(rows: number, measure: (pid: number) => Promise<T>):
       ],
       /"ready"/,
     );
+    const bareWords = [process.execPath, '--import', 'tsx', join(import.meta.dirname, 'bare-client.ts')];
+    const least = await start([...bareWords, `127.0.0.1:${port}`], /"ready"/);
     const changing = (async (): Promise<void> => {
       while (busy) {
         await generate(['--cgroup', cgroup, '--call', 'number', '--keys', rows, '--calls', rows]);
@@ -102,7 +114,7 @@ async function withAgent<T>(rows: number, measure: (pid: number) => Promise<T>):
       ],
       /"ready"/,
     );
-    const result = await measure(agent.pid!);
+    const result = await measure(agent.pid!, least.pid!);
     busy = false;
     await changing;
     return result;

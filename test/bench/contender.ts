@@ -68,6 +68,7 @@ export const probe = (name: string): Contender => ({
 });
 
 const settleMs = 1000;
+const endsMs = 3000;
 const patienceMs = 20_000;
 
 /** A tool of others, which attaches `programs` programs and keeps them until it is interrupted. */
@@ -93,8 +94,11 @@ export const tool = (
     return {
       accounts: () => programsOf(child.pid!).map(accountOf),
       detach: async () => {
-        child.kill('SIGINT');
-        await ended;
+        // bpftrace now and then misses the first.
+        for (const signal of ['SIGINT', 'SIGTERM', 'SIGKILL'] as const) {
+          child.kill(signal);
+          if (await Promise.race([ended.then(() => true), sleep(endsMs, false)])) return;
+        }
       },
     };
   },

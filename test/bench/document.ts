@@ -19,6 +19,17 @@ export function peerTable(figures: readonly Figure[]): string {
   return [head, head.map(() => '---'), ...rows].map((columns) => `| ${columns.join(' | ')} |`).join('\n');
 }
 
+/** A table of figures that have an aim. */
+export function aimTable(figures: readonly Figure[]): string {
+  const rows = figures.map((f) => {
+    const aim = f.aim === undefined ? '' : `≤ ${f.aim}`;
+    const beside = f.peer === undefined ? '' : `${f.peerName}: ${short(f.peer)}`;
+    return [f.figure, short(f.ours), f.unit, aim, beside];
+  });
+  const head = ['figure', 'measured', 'unit', 'aim', 'beside'];
+  return [head, head.map(() => '---'), ...rows].map((columns) => `| ${columns.join(' | ')} |`).join('\n');
+}
+
 export const conditions = (): string =>
   `Linux ${release()}, Node ${process.version}, ${cpus().length} CPUs (${cpus()[0]?.model ?? 'unknown'}).`;
 

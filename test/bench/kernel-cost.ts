@@ -74,7 +74,7 @@ export async function callCosts(
 }
 
 /** Figures syscalls_net_ns_KEYS beside the leanest common program; the empty program's own time with them. */
-export async function kernelCost(turns = 9): Promise<Figure[]> {
+export async function kernelCost(turns: number): Promise<Figure[]> {
   const costs = await callCosts([syscalls, leanest], turns);
   return keysInUse.flatMap((keys): Figure[] => {
     const ours = costs('syscalls', keys);

@@ -16,13 +16,12 @@ import { callCosts, keysInUse, leanest, syscalls, type Measured } from './kernel
 import { runTimes } from './run-time.ts';
 
 const run = promisify(execFile);
-const turns = Number(process.env.T ?? 9);
 
 const version = (debianPackage: string): string =>
   execFileSync('dpkg-query', ['-W', '-f', '${Version}', debianPackage], { encoding: 'utf8' }).replace(/[-+].*$/, '');
 
 /** Net ns with all three numbers of keys; `most`: what the ratio is to stay below with 10 and 300. */
-async function systemCalls(tools: { bpftrace: string; libbpfTools: string }): Promise<Figure[]> {
+async function systemCalls(tools: { bpftrace: string; libbpfTools: string }, turns: number): Promise<Figure[]> {
   const syscount: Measured = {
     contender: tool(`syscount ${tools.libbpfTools}`, ['syscount']),
     empty: plain('empty', 'on_empty_classic_exit'),
@@ -75,12 +74,12 @@ async function writing(): Promise<void> {
   }
 }
 
-export async function kernel(): Promise<Figure[]> {
+export async function kernel({ turns }: { readonly turns: number }): Promise<Figure[]> {
   execFileSync('bash', [join(checkout, 'deploy/packages.sh'), 'bpftrace', 'libbpf-tools'], { stdio: 'inherit' });
   const tools = { bpftrace: version('bpftrace'), libbpfTools: version('libbpf-tools') };
   const runqlat = tool(`runqlat ${tools.libbpfTools}`, ['runqlat']);
   const biolatency = tool(`biolatency ${tools.libbpfTools}`, ['biolatency']);
-  const figures = await systemCalls(tools);
+  const figures = await systemCalls(tools, turns);
   const waits = await runTimes(
     [
       { contender: probe('runqueue'), event: /sched_switch/ },
@@ -117,7 +116,7 @@ export async function writeKernel(figures: readonly Figure[]): Promise<void> {
   const { conditions, peerTable, writeSection } = await import('./document.ts');
   const body = `## Our probes beside other tools
 
-What a probe adds to an event, in ns, over an empty program on the same kind of hook. \`syscalls\` counts by system call and command and keeps a ledger; beside it, on the same CPU with the same calls: one shared hash keyed by the system call alone with an atomic addition (the leanest common form: no command, no ledger), \`syscount\` of libbpf-tools (by system call), and bpftrace's \`@[args->id, comm] = count()\`; with 10, 300 and 4,000 keys in rotation. \`runqueue\` and \`runqlat\`, \`block_io\` and \`biolatency\` by the kernel's own account of run time, all their programs for one switch, or one request, together. Contenders take turns, ${turns} each; the median, and the least. _At most_ is what the ratio is to stay below.
+What a probe adds to an event, in ns, over an empty program on the same kind of hook. \`syscalls\` counts by system call and command and keeps a ledger; beside it, on the same CPU with the same calls: one shared hash keyed by the system call alone with an atomic addition (the leanest common form: no command, no ledger), \`syscount\` of libbpf-tools (by system call), and bpftrace's \`@[args->id, comm] = count()\`; with 10, 300 and 4,000 keys in rotation. \`runqueue\` and \`runqlat\`, \`block_io\` and \`biolatency\` by the kernel's own account of run time, all their programs for one switch, or one request, together. Contenders take turns; the median, and the least. _At most_ is what the ratio is to stay below.
 
 ${peerTable(figures)}
 
