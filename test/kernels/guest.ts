@@ -179,7 +179,7 @@ export class Guest {
 function flags(plan: GuestPlan, places: GuestPlaces, at: (what: string) => string, console: string): string[] {
   const { kernel, words = [], probes, host, clockAheadMs = 0 } = plan;
   const line = [
-    'console=ttyS0 panic=-1 quiet tsc=reliable root=/dev/nvme0n1 ro rootfstype=ext4 init=/init',
+    'console=ttyS0 panic=-1 quiet tsc=reliable no_timer_check root=/dev/nvme0n1 ro rootfstype=ext4 init=/init',
     `muster_host=${host} muster_nats=${places.nats} muster_interval=${places.interval}`,
     `muster_probes=${probes.join(',')}`,
     ...words,
