@@ -185,6 +185,8 @@ export function drive(options: DriveOptions): Driver {
         };
         const bound = setTimeout(() => end('timeout'), boundMs);
         ended = () => end('confirmed');
+        // What was detached just now: the last read is to say so, for nothing comes after it.
+        list();
         receive({ kind: 'stop' });
       });
     },
