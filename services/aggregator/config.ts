@@ -1,6 +1,7 @@
 /** Settings of the aggregator. */
 import { z } from 'zod';
 import { natsSettings, redisSettings } from '../shared/contract/connections.ts';
+import { partitionCount } from '../shared/contract/subjects.ts';
 import type { Settings } from '../shared/runtime/settings.ts';
 
 const flag = z.enum(['true', 'false']).transform((v) => v === 'true');
@@ -38,6 +39,18 @@ export const aggregatorSettings = {
     value: 'LEVEL',
     fallback: 'info',
     help: 'debug, info, warn, error or silent',
+  },
+  seriesPerHost: {
+    schema: z.coerce.number().int().min(1),
+    value: 'N',
+    fallback: '100000',
+    help: 'series taken of one host; labels that are new beyond that join the overflow',
+  },
+  series: {
+    schema: z.coerce.number().int().min(partitionCount),
+    value: 'N',
+    fallback: '10000000',
+    help: 'series taken of the fleet; each of its partitions takes its part',
   },
   help: { schema: flag, fallback: 'false', help: 'this text' },
 } as const satisfies Settings;

@@ -17,6 +17,7 @@ import { Outage } from './adapters/outage.ts';
 import { type Core, PartitionDriver } from './adapters/partition-driver.ts';
 import { PartitionSet } from './adapters/partition-set.ts';
 import { aggregatorSettings } from './config.ts';
+import { seriesLimits } from './merge/limits.ts';
 import { createPartition, isDirty, isWanted, step } from './partition.ts';
 
 /** Servers that are not there at the start are waited for so long. */
@@ -64,6 +65,7 @@ async function main(): Promise<void> {
   );
   await untilWorks(patienceMs, () => store.verify());
 
+  const limits = seriesLimits(values.seriesPerHost, values.series);
   const gate = new CommitGate(commitsAtOnce);
   const outage = new Outage(log);
   const leases = createRedisPartitionLeases({
@@ -77,7 +79,7 @@ async function main(): Promise<void> {
   const createDriver = (partition: number): PartitionDriver => {
     const born = ++lives;
     const createCore = (life: number): Core => {
-      const core = createPartition({ partition, nonce: `${nonce}.${partition}.${born}.${life}` });
+      const core = createPartition({ partition, nonce: `${nonce}.${partition}.${born}.${life}`, limits });
       return { step: (event) => step(core, event), isDirty: () => isDirty(core) };
     };
     const lost = (): void => partitions.lose(partition);

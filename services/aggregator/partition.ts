@@ -18,6 +18,7 @@ import { restore } from './checkpoint/restore.ts';
 import { hasChanges, takeChanges } from './checkpoint/write.ts';
 import { askResync, quarantine } from './merge/hosts.ts';
 import { settleEnded } from './merge/lineages.ts';
+import { countSeries } from './merge/limits.ts';
 import { createMergeState, knownSchema, merge } from './merge/merge.ts';
 import type { HostState, LineageState, MergeEffect, MergeState } from './merge/state.ts';
 import { retire } from './merge/windows.ts';
@@ -61,7 +62,7 @@ const tellEveryMs = 5_000;
 export const createPartition = (config: PartitionConfig): Partition => ({
   config,
   phase: 'loading',
-  merged: createMergeState(config.partition),
+  merged: createMergeState(config.partition, config.limits),
   scratch: createScratch(),
   refusals: new Map(),
   head: undefined,
@@ -126,6 +127,7 @@ function load(p: Partition, event: Extract<PartitionEvent, { kind: 'loaded' }>, 
   try {
     const head = decodeHead(checkpoint.head.head);
     restore(p.merged, checkpoint, merging);
+    countSeries(p.merged);
     p.head = { version: checkpoint.head.version, commitId: checkpoint.head.commitId };
     if (head.streamIdentity === event.streamIdentity) p.streamSequence = head.streamSequence;
     else
@@ -188,6 +190,7 @@ function commit(p: Partition, nowMs: number, effects: PartitionEffect[]): void {
   if (p.inFlight) return;
   for (const host of p.merged.hosts.values()) settleEnded(p.merged, host);
   retire(p.merged, nowMs);
+  countSeries(p.merged);
   if (!isDirty(p)) return;
   const { put, drop } = takeChanges(p.merged);
   const sequences = p.pending;

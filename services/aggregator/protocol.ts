@@ -5,6 +5,7 @@
  * Order that keeps the counts exact: merge → commit → (committed) → ack, durable. Nothing is acknowledged, and no
  * generation announced as durable, before the checkpoint that holds it.
  */
+import type { SeriesLimits } from './merge/limits.ts';
 import type { CommitRequest, LoadedCheckpoint } from '../shared/runtime/ports/checkpoint-store.ts';
 import type { MusterError } from '../shared/runtime/errors.ts';
 
@@ -12,6 +13,8 @@ export interface PartitionConfig {
   readonly partition: number;
   /** Unique to this process and partition: commit ids are made from it. */
   readonly nonce: string;
+  /** Series taken; absent: any number. */
+  readonly limits?: SeriesLimits;
 }
 
 export type PartitionEvent =

@@ -13,6 +13,7 @@ import { wireNewest } from '../../services/shared/contract/wire.ts';
 import { schemaHash, type TableSchema } from '../../services/shared/contract/lineage.ts';
 import { batchSubject, partitionOf } from '../../services/shared/contract/subjects.ts';
 import type { CommitRequest, LoadedCheckpoint } from '../../services/shared/runtime/ports/checkpoint-store.ts';
+import type { SeriesLimits } from '../../services/aggregator/merge/limits.ts';
 import { createPartition, type Partition, type PartitionEffect, step } from '../../services/aggregator/partition.ts';
 
 export const secondNs = 1_000_000_000n;
@@ -151,13 +152,20 @@ export class Bench {
   private sequence = 0n;
   private starts = 0;
 
-  constructor(readonly partition: number) {
+  constructor(
+    readonly partition: number,
+    public limits?: SeriesLimits,
+  ) {
     this.core = this.start();
   }
 
   /** A new process on what the store has. */
   start(streamIdentity = 'stream'): Partition {
-    this.core = createPartition({ partition: this.partition, nonce: `n${++this.starts}` });
+    this.core = createPartition({
+      partition: this.partition,
+      nonce: `n${++this.starts}`,
+      ...(this.limits ? { limits: this.limits } : {}),
+    });
     this.feed(step(this.core, { kind: 'loaded', checkpoint: this.loaded(), streamIdentity, nowMs: this.nowMs }));
     return this.core;
   }

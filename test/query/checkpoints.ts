@@ -79,6 +79,7 @@ export interface HostFill {
   readonly unknown?: readonly UnknownSpan[];
   readonly skipped?: bigint | undefined;
   readonly synthetic?: boolean;
+  readonly limitedRows?: Readonly<Record<string, bigint>>;
   /** When its programs were detached. */
   readonly detachedMs?: number;
   /** Messages refused. */
@@ -182,6 +183,7 @@ export function blobsOf(fill: HostFill): Map<string, Uint8Array> {
       quarantinedBatches: fill.refused ?? 0n,
       clockSkewMs: BigInt(fill.clockSkewMs ?? 0),
       missing: [...(fill.missing ?? [])],
+      limitedRows: fill.limitedRows ?? {},
     }).finish(),
   );
   for (const table of fill.tables) {

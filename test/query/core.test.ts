@@ -245,3 +245,12 @@ test('a static label may have any name, and is absent where it is absent', () =>
   assert.deepEqual(byLabel.rows.map((r) => r.labels['constructor']).sort(), ['', 'x']);
   assert.equal(ask(fleet, 'Query', { selector: 'constructor=""', range: 'all' }).coverage!.hostsMatched, 1);
 });
+
+test('rows that joined the overflow at the aggregator are told apart from those of a full table', () => {
+  const tables = [{ schema: syscalls, rows: [row('read', 'nginx', 10n)], overflow: 5n }];
+  const notes = (limitedRows: Record<string, bigint>): string =>
+    ask(fleetOf([{ host: 'a', tables, limitedRows }]), 'Query', { metric: 'syscalls', range: 'all' }).notes.join('\n');
+  assert.match(notes({ syscalls: 3n }), /3 rows of syscalls have joined the overflow: .* --series-per-host/);
+  assert.doesNotMatch(notes({ syscalls: 3n }), /--rows/);
+  assert.match(notes({ other: 3n }), /--rows syscalls=N/);
+});

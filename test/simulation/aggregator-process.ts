@@ -2,6 +2,7 @@
  * One aggregator process: the real core of each partition, over the simulated stream and store. It can be killed
  * between any two effects, paused so that another takes its place, and refused by the store's compare-and-set.
  */
+import { noLimits } from '../../services/aggregator/merge/limits.ts';
 import { createPartition, isWanted, step } from '../../services/aggregator/partition.ts';
 import type { PartitionEffect, PartitionEvent } from '../../services/aggregator/protocol.ts';
 import { decodeBatch, encodeBatch, type Batch } from '../../services/shared/contract/batch.ts';
@@ -57,7 +58,14 @@ export class AggregatorProcess {
     world.trace(
       `${this.name} loads ${partition}: version ${checkpoint?.head.version ?? 'none'}${checkpoint?.fellBack ? ', fell back' : ''}${checkpoint?.damaged.length ? `, damaged ${checkpoint.damaged.join(' ')}` : ''}`,
     );
-    this.running.set(partition, { core: createPartition({ partition, nonce: `${this.name}-${partition}` }), identity });
+    this.running.set(partition, {
+      core: createPartition({
+        partition,
+        nonce: `${this.name}-${partition}`,
+        limits: { ...noLimits, perHost: world.plan.seriesPerHost },
+      }),
+      identity,
+    });
     this.receive(partition, { kind: 'loaded', checkpoint, streamIdentity: identity, nowMs: world.aggregatorMs });
     if (world.random.chance(0.7)) world.stream.giveBack(partition);
     world.pump(partition);

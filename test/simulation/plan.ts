@@ -26,6 +26,8 @@ export interface Plan {
   readonly faults: readonly PlannedFault[];
   readonly limits: AgentLimits;
   readonly commitEveryUs: number;
+  /** Series that the aggregator takes of a host: any number, or few, so that most labels join the overflow. */
+  readonly seriesPerHost: number;
 }
 
 const second = 1_000_000_000n;
@@ -68,6 +70,8 @@ function hostOf(name: string, random: Random): PlannedHost {
   };
 }
 
+const seriesPerHostOf = (random: Random): number => (random.chance(0.15) ? random.between(1, 6) : Infinity);
+
 /** Batches that are asked for while things go wrong; the peace after brings its own. */
 const hostileBatches = 105;
 
@@ -88,5 +92,6 @@ export function planOf(seed: bigint): Plan {
     activeUs,
     commitEveryUs: random.pick(commitsUs),
     faults,
+    seriesPerHost: seriesPerHostOf(createRandom(seed ^ 0x5e71e5n)),
   };
 }

@@ -115,23 +115,20 @@ function restoreHost(record: HostRecord): HostState {
     sequence: 0n,
   };
   for (const l of record.lineages) host.lineages.push(restoreLineage(host, l));
+  for (const table of host.tables.values()) table.limitedRows = record.limitedRows[table.key] ?? 0n;
   return host;
 }
+
+const unchanged = { baseChanged: false, seriesWritten: 0, limitedRows: 0n };
 
 function restoreLineage(host: HostState, r: LineageRecord): LineageState {
   const schemas = r.schemaJson === '' ? [] : parseTables(r.schemaJson);
   for (const [i, schema] of schemas.entries()) {
     const key = r.tableKeys[i]!;
     if (host.tables.has(key)) continue;
-    host.tables.set(key, {
-      key,
-      name: schema.name,
-      shape: schemaHash([schema]),
-      index: new SeriesIndex(schema.labels.length),
-      base: new SumTable(schema.valueCount, 0, bitsAt(schema)),
-      baseChanged: false,
-      seriesWritten: 0,
-    });
+    const index = new SeriesIndex(schema.labels.length);
+    const base = new SumTable(schema.valueCount, 0, bitsAt(schema));
+    host.tables.set(key, { key, name: schema.name, shape: schemaHash([schema]), index, base, ...unchanged });
   }
   const tables = schemas.map((schema, i) => ({ schema, key: r.tableKeys[i]! }));
   const open: GenerationState[] = [];
@@ -276,14 +273,8 @@ function repair(state: MergeState, name: BlobName, loaded: LoadedCheckpoint, eff
   }
   for (const [text] of blobsOf(name.table)) state.drops.add(text);
   host.tables.set(name.table, abandoned(name.table));
-  host.tables.set(key, {
-    ...table,
-    key,
-    index: new SeriesIndex(table.index.labelCount),
-    base,
-    baseChanged: false,
-    seriesWritten: 0,
-  });
+  const index = new SeriesIndex(table.index.labelCount);
+  host.tables.set(key, { ...table, key, index, base, baseChanged: false, seriesWritten: 0 });
 }
 
 /** What was held in a base that is gone. */
@@ -296,5 +287,5 @@ function giveUp(folded: FoldedLedger): void {
 /** Stands for a key that must not be used again; of no shape, so that no lineage finds it. */
 function abandoned(key: string): TableState {
   const index = new SeriesIndex(0);
-  return { key, name: '', shape: -1n, index, base: new SumTable(1), baseChanged: false, seriesWritten: index.size };
+  return { key, name: '', shape: -1n, index, base: new SumTable(1), ...unchanged, seriesWritten: index.size };
 }

@@ -134,6 +134,9 @@ function hostRecord(host: HostState): HostRecord {
     quarantinedBatches: host.quarantinedBatches,
     clockSkewMs: BigInt(host.clockSkewMs),
     missing: [...host.missing],
+    limitedRows: Object.fromEntries(
+      [...host.tables.values()].filter((t) => t.limitedRows > 0n).map((t) => [t.key, t.limitedRows]),
+    ),
   };
 }
 

@@ -34,6 +34,7 @@ export function createTable(key: string, schema: TableSchema): TableState {
     base: new SumTable(schema.valueCount, 0, bitsAt(schema)),
     baseChanged: false,
     seriesWritten: 0,
+    limitedRows: 0n,
   };
 }
 

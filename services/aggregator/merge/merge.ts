@@ -4,23 +4,23 @@
  *
  *   last[row] = max(last[row], value)     series total = base + Σ last     window += what last rose by
  */
-import type { RowTable } from '../../shared/algebra/row-table.ts';
-import type { SeriesIndex } from '../../shared/algebra/series-index.ts';
 import type { Batch } from '../../shared/contract/batch.ts';
-import type { Columns } from '../../shared/contract/columns.ts';
 import type { CheckedBatch, KnownSchema } from '../bus/receive.ts';
 import { foldReady, trulyHeld } from './fold.ts';
 import { askAgain, askResync, createHost, describeHost, noteSkew } from './hosts.ts';
 import { beginLineage, generationOf, isSetAside, mayBeTakenBack, quarantineYounger } from './lineages.ts';
 import { watchNamesakes } from './namesakes.ts';
+import { define, noLimits, type SeriesLimits } from './limits.ts';
 import type { GenerationState, HostState, LineageState, MergeEffect, MergeState } from './state.ts';
 import { createWindows, datedMs, windowPart } from './windows.ts';
 
 /** Programs of one lineage that are kept account of. */
 const programsMax = 256;
 
-export const createMergeState = (partition: number): MergeState => ({
+export const createMergeState = (partition: number, limits: SeriesLimits = noLimits): MergeState => ({
   partition,
+  limits,
+  series: 0,
   hosts: new Map(),
   windows: createWindows(),
   poison: { reasons: new Map(), recent: [], changed: false },
@@ -120,7 +120,7 @@ function mergeRows(
     const table = host.tables.get(key)!;
     const own = generation.tables[position]!;
     const columns = checked.blocks[i]!;
-    const fresh = define(own.rows, table.index, columns);
+    const fresh = define(state, host, table, schema, own.rows, columns, effects);
     // No batch defines the overflow row: it is known from the start, but for what a damaged checkpoint forgot.
     if (batch.keyframe && own.rows.define(0, 0)) fresh.add(0);
     const seen = block.ledger?.seen ?? 0n;
@@ -149,13 +149,6 @@ function mergeRows(
   }
   if (provenSinceNs >= 0n) quarantineYounger(state, host, lineage, provenSinceNs, effects);
   if (batch.sealed && batch.part === batch.parts) checkSealed(host, lineage, generation, nowMs, effects);
-}
-
-/** Gives rows their series. Returns the rows that had none. */
-function define(rows: RowTable, index: SeriesIndex, columns: Columns): Set<number> {
-  const fresh = new Set<number>();
-  for (const d of columns.definitions) if (d.id > 0 && rows.define(d.id, index.intern(d.labels))) fresh.add(d.id);
-  return fresh;
 }
 
 const rise = (from: bigint, to: bigint): bigint => (to > from ? to - from : 0n);

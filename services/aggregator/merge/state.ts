@@ -3,6 +3,7 @@
  * and restores it, and nothing else holds a count.
  */
 import type { RowTable } from '../../shared/algebra/row-table.ts';
+import type { SeriesLimits } from './limits.ts';
 import type { SeriesIndex } from '../../shared/algebra/series-index.ts';
 import type { SumTable } from '../../shared/algebra/sum-table.ts';
 import type { ProgramRecord, QuarantinedMessage, UnknownSpan } from '../../shared/contract/checkpoint.ts';
@@ -102,6 +103,8 @@ export interface TableState {
   baseChanged: boolean;
   /** Series already written. */
   seriesWritten: number;
+  /** Rows that joined the overflow for want of a series. */
+  limitedRows: bigint;
 }
 
 export interface HostState {
@@ -158,6 +161,9 @@ export interface WindowsState {
 
 export interface MergeState {
   readonly partition: number;
+  readonly limits: SeriesLimits;
+  /** Series of all hosts, about: limits.ts counts them. */
+  series: number;
   readonly hosts: Map<string, HostState>;
   readonly windows: WindowsState;
   readonly poison: { readonly reasons: Map<string, bigint>; recent: QuarantinedMessage[]; changed: boolean };

@@ -170,6 +170,13 @@ export function cover(
 /** What a host's small keys of a table of heavy hitters share. */
 export const sharedOf = (h: HostScan): bigint => [...h.shared.values()].reduce((n, v) => n + v, 0n);
 
+const limitedRows = (metric: Metric, hosts: readonly HostScan[]): bigint =>
+  hosts.reduce(
+    (n, { host }) =>
+      n + metric.hosts.get(host.name)!.reduce((m, { key }) => m + (host.record.limitedRows[key] ?? 0n), 0n),
+    0n,
+  );
+
 const lostOf = (host: FleetHost, metric: Metric): bigint =>
   metric.hosts.get(host.name)!.reduce((n, table) => n + accountOf(host, table).lost, 0n);
 
@@ -240,7 +247,13 @@ function addNotes(
   }
   if (account.overflow > 0n) {
     notes.push(
-      `${account.overflow} ${what} lost their labels: they are in total without a selector on labels, and in no row; give the table more rows (--rows ${metric.schema.name}=N)`,
+      `${account.overflow} ${what} lost their labels: they are in total without a selector on labels, and in no row${limitedRows(metric, hosts) > 0n ? '' : `; give the table more rows (--rows ${metric.schema.name}=N)`}`,
+    );
+  }
+  const limited = limitedRows(metric, hosts);
+  if (limited > 0n) {
+    notes.push(
+      `${limited} rows of ${metric.name} have joined the overflow: their host or the fleet has as many series as the aggregator takes; raise its --series-per-host or --series, or count fewer different labels`,
     );
   }
   const shared = hosts.reduce((n, h) => n + sharedOf(h), 0n);

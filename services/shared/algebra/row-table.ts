@@ -30,6 +30,10 @@ export class RowTable {
 
   constructor(readonly valueCount: number) {}
 
+  isDefined(row: number): boolean {
+    return row < this.rows && this.series[row] !== noSeries;
+  }
+
   /** Says what a row counts for. A row keeps its first series: true when it was new. */
   define(row: number, series: number): boolean {
     this.reserve(row + 1);

@@ -31,12 +31,12 @@ export class SeriesIndex {
     return this.count;
   }
 
-  /** The number of these labels; a new one when they were never seen. */
-  intern(labels: readonly string[]): number {
+  /** The number of these labels; a new one when they were never seen, or 0 where it may not grow. */
+  intern(labels: readonly string[], mayGrow = true): number {
     const mask = this.slots.length - 1;
     let at = hashOf(labels, 0, this.labelCount) & mask;
     for (let s = this.slots[at]!; s !== 0; s = this.slots[(at = (at + 1) & mask)]!) if (this.is(s, labels)) return s;
-    return this.append(labels);
+    return mayGrow ? this.append(labels) : 0;
   }
 
   /** Label values of series first … first + count - 1, flat. */

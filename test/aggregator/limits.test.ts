@@ -1,0 +1,86 @@
+/** Beyond the limits on series rows join the overflow: totals stay exact, and the checkpoint says how many rows. */
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import type { SeriesLimits } from '../../services/aggregator/merge/limits.ts';
+import { noLimits, seriesLimits } from '../../services/aggregator/merge/limits.ts';
+import { Bench, hostRecord, ModelLineage, windowTotals } from './fixtures.ts';
+
+const begin = (limits: SeriesLimits, options = {}): { kernel: ModelLineage; bench: Bench } => {
+  const kernel = new ModelLineage(options);
+  return { kernel, bench: new Bench(kernel.partition, limits) };
+};
+
+const names = ['a', 'b', 'c', 'd', 'e'];
+
+test('a host has as many series as it may; the rest joins the overflow, total and windows exact', () => {
+  const { kernel, bench } = begin({ ...noLimits, perHost: 3 });
+  for (const [i, name] of names.entries()) kernel.count(name, 10 * (i + 1));
+  kernel.overflow = 1n;
+  bench.batch(kernel.message(1));
+  bench.commit();
+  const expected = {
+    'web-1/syscalls/*': 91n,
+    'web-1/syscalls/a': 10n,
+    'web-1/syscalls/b': 20n,
+    'web-1/syscalls/c': 30n,
+  };
+  assert.deepEqual(bench.totals, expected);
+  assert.deepEqual(windowTotals(bench.blobs), expected);
+  const record = hostRecord(bench.blobs);
+  assert.deepEqual(record.limitedRows, { syscalls: 2n });
+  assert.equal(record.lineages[0]!.ledgers[0]!.seen, kernel.seen);
+  assert.equal(record.lineages[0]!.ledgers[0]!.overflow, 1n, 'what the kernel itself could not attribute');
+  const warned = bench.effects.filter((e) => e.kind === 'log' && e.level === 'warn');
+  assert.equal(warned.length, 1, 'said once');
+});
+
+test('a row stays where it joined, through restarts, keyframes and generations; known labels are always found', () => {
+  const { kernel, bench } = begin({ ...noLimits, perHost: 2 });
+  for (const name of names.slice(0, 3)) kernel.count(name, 1);
+  bench.batch(kernel.message(1));
+  bench.commit();
+  bench.start();
+  kernel.count('c', 4);
+  kernel.count('a', 2);
+  bench.batch(kernel.message(2));
+  kernel.seal();
+  kernel.count('c', 8);
+  kernel.count('b', 8);
+  bench.batch(kernel.message(13));
+  bench.commit();
+  assert.deepEqual(bench.totals, { 'web-1/syscalls/*': 13n, 'web-1/syscalls/a': 3n, 'web-1/syscalls/b': 9n });
+  assert.deepEqual(hostRecord(bench.blobs).limitedRows, { syscalls: 2n }, 'once in each generation');
+});
+
+test('raised limits take new labels again', () => {
+  const { kernel, bench } = begin({ ...noLimits, perHost: 1 });
+  for (const name of ['a', 'b']) kernel.count(name, 1);
+  bench.batch(kernel.message(1));
+  bench.commit();
+  bench.limits = noLimits;
+  bench.start();
+  kernel.count('c', 5);
+  bench.batch(kernel.message(2));
+  bench.commit();
+  assert.deepEqual(bench.totals, { 'web-1/syscalls/*': 1n, 'web-1/syscalls/a': 1n, 'web-1/syscalls/c': 5n });
+});
+
+test('a partition takes its part of the fleet’s series, over all its hosts', () => {
+  const limits = seriesLimits(100, 3 * 64);
+  assert.deepEqual(limits, { perHost: 100, perPartition: 3 });
+  const { kernel: first, bench } = begin(limits);
+  // A host of the same partition.
+  let second = new ModelLineage({ host: 'x-0' });
+  for (let i = 1; second.partition !== first.partition; i++) second = new ModelLineage({ host: `x-${i}`, uuid: 2 });
+  for (const name of ['a', 'b']) first.count(name, 1);
+  for (const name of ['a', 'b']) second.count(name, 1);
+  bench.batch(first.message(1));
+  bench.batch(second.message(1));
+  bench.commit();
+  assert.deepEqual(bench.totals, {
+    [`${first.host}/syscalls/a`]: 1n,
+    [`${first.host}/syscalls/b`]: 1n,
+    [`${second.host}/syscalls/*`]: 1n,
+    [`${second.host}/syscalls/a`]: 1n,
+  });
+});
