@@ -21,6 +21,7 @@ import { createPinPerformer } from './perform.ts';
 import { agentSettings } from './settings.ts';
 import { drive } from './adapters/drive.ts';
 import { createHostNames } from './adapters/host-names.ts';
+import { createNames } from './adapters/names.ts';
 import { createKeeperClient } from './adapters/keeper-client.ts';
 import { keyedDigest, readDigestKey } from './adapters/keyed-digest.ts';
 import { describePrivileges, dropPrivileges, onlyBpf, readPrivileges, requireBpf } from './adapters/privileges.ts';
@@ -78,14 +79,18 @@ async function main(): Promise<void> {
       values.socket === undefined || values.measureEvery === 0 ? undefined : BigInt(values.measureEvery) * 1_000_000n,
   });
   const performer = createPinPerformer(tables, now);
-  const names = createHostNames(() => performance.now());
+  const keeper = createKeeperClient(values.socket);
   const driver = drive({
     step: (event) => step(core, event),
     performer,
     tables,
     bus,
-    keeper: createKeeperClient(values.socket),
-    names: ({ wanted }) => Promise.resolve(wanted.map(({ kind, id }) => names(kind, id))),
+    keeper,
+    names: createNames(
+      createHostNames(() => performance.now()),
+      keeper,
+      log,
+    ),
     log,
     now,
     intervalMs: values.interval,

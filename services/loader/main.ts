@@ -43,6 +43,7 @@ import { admit, bringUp, type HostLimits } from './loader.ts';
 import { kernelEnum } from './object/kernel-btf.ts';
 import { readObject } from './object/object.ts';
 import type { ObjectSpec } from './object/object.ts';
+import { readStack, stackBytes, stackText } from './object/stack.ts';
 
 const flag = z.enum(['true', 'false']).transform((v) => v === 'true');
 const settings = {
@@ -160,6 +161,7 @@ async function main(): Promise<number> {
           log,
         ),
       log,
+      { stackBytes, readStack, stackText },
     );
   root.writeMissing(missingOf(failed));
   if (values.keep) return keep(keeper(), values, { loaded, failed }, log);

@@ -63,6 +63,7 @@ const wantedOf = (host: SimHost, { model }: Program): Wanted => ({
   declaredRows: {},
   constants: nothing,
   control: nothing,
+  stacks: undefined,
   mapRows: new Map(),
   billBytes: 0,
 });

@@ -7,6 +7,8 @@ import { MusterError } from '../../shared/runtime/errors.ts';
 export interface KeeperClient {
   /** Has the kernel time all programs for `seconds`. Rejects as `retire` does. */
   measure(seconds: number): Promise<MeasuredProgram[]>;
+  /** Texts of captured stacks by number; undefined for what the keeper does not know. Rejects as `retire` does. */
+  stacks(probe: string, uuid: string, ids: readonly bigint[]): Promise<(string | undefined)[]>;
   /** Removes the pins of an ended lineage. Rejects with MusterError keeper/unreachable or keeper/refused. */
   retire(probe: string, uuid: string): Promise<void>;
 }
@@ -20,8 +22,11 @@ const measured = z.object({
   programs: z.array(z.object({ uuid: z.string(), program: z.string(), runs: digits, runTimeNs: digits })),
 });
 const reply = z.object({ ok: z.boolean(), error: z.unknown().optional() });
+const stackTexts = z.object({ stacks: z.array(z.string().nullable()) });
+const stacksPerRequest = 64;
 const answerMs = 5000;
-const replyBytesMax = 64 * 1024;
+/** 64 stacks of 4 KB, escaped as JSON. */
+const replyBytesMax = 1024 * 1024;
 
 /** `socket` undefined: there is no keeper, and every request says so. */
 export function createKeeperClient(socket: string | undefined): KeeperClient {
@@ -37,6 +42,16 @@ export function createKeeperClient(socket: string | undefined): KeeperClient {
   return {
     async retire(probe, uuid) {
       await checked({ op: 'retire', probe, uuid });
+    },
+    async stacks(probe, uuid, ids) {
+      const found: (string | undefined)[] = [];
+      for (let at = 0; at < ids.length; at += stacksPerRequest) {
+        const part = ids.slice(at, at + stacksPerRequest).map(String);
+        const texts = stackTexts.safeParse(await checked({ op: 'stacks', probe, uuid, ids: part }));
+        if (!texts.success) throw notUnderstood();
+        found.push(...part.map((_, i) => texts.data.stacks[i] ?? undefined));
+      }
+      return found;
     },
     async measure(seconds) {
       const found = measured.safeParse(await checked({ op: 'statistics', seconds }, seconds * 1000));

@@ -1,7 +1,16 @@
 /**
- * stack: the number of a captured stack as its frames, outermost first, with semicolons between them: "main;work;read".
- * Kernel frames follow with _[k] at their end. A frame without a symbol is file+0xoffset.
+ * stack: the number of a captured stack as its functions, outermost first, with semicolons between them; those of the
+ * kernel have _[k] behind them: "main;work;do_syscall_64_[k]". A stack that could not be kept is number 0: "[unknown]".
  */
+import type { Meaning } from './meaning.ts';
 import { named } from './named.ts';
 
-export const stack = named('stack');
+const byName = named('stack');
+
+export const stack: Meaning = (label, context) => {
+  const decode = byName(label, context);
+  return (keys, at) => {
+    const text = decode(keys, at);
+    return text === '0' ? '[unknown]' : text;
+  };
+};

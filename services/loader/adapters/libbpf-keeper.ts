@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { enableStatistics, getPinned, programInfo } from '../../shared/adapters/libbpf.ts';
 import { createPinnedTables } from '../../shared/adapters/libbpf-pinned-tables.ts';
 import type { Missing } from '../../shared/contract/lineage.ts';
+import { stacksPin } from '../../shared/contract/table-maps.ts';
 import { unreachable } from '../../shared/runtime/assert.ts';
 import { MusterError } from '../../shared/runtime/errors.ts';
 import { nearest } from '../../shared/runtime/settings.ts';
@@ -15,6 +16,7 @@ import type { Log } from '../../shared/runtime/log.ts';
 import type { Request } from '../keeper/protocol.ts';
 import type { LoadedLineage, ProgramState } from '../load/probe-kernel.ts';
 import type { PinRoot } from './pin-root.ts';
+import { StackNames, type StackFormat } from './stack-names.ts';
 import { Symbols } from './symbols.ts';
 
 /** A probe that could not be loaded. */
@@ -51,6 +53,7 @@ type LoadRequest = Extract<Request, { op: 'load' }>;
 
 export class Keeper {
   private readonly symbols = new Symbols();
+  private readonly stackNames: StackNames;
 
   /** `admit` reads, checks and loads one probe beside those that count; it throws with all of them untouched. */
   constructor(
@@ -59,7 +62,9 @@ export class Keeper {
     private failed: readonly FailedProbe[],
     private readonly admit: (request: LoadRequest) => { readonly lineage: LoadedLineage },
     private readonly log: Log,
+    stackFormat: StackFormat,
   ) {
+    this.stackNames = new StackNames(this.symbols, stackFormat);
     // Detached, and then its keeper was killed: nothing counts there again, and only this tells the agent.
     for (const probe of root.probes())
       for (const { uuid, linked } of root.lineages(probe))
@@ -82,6 +87,11 @@ export class Keeper {
         return this.retire(request.probe, request.uuid);
       case 'statistics':
         return { seconds: request.seconds, ...(await this.statistics(request.seconds)) };
+      case 'stacks': {
+        const { probe, uuid, ids } = request;
+        const path = join(this.root.directory(probe, uuid), stacksPin);
+        return { stacks: this.stackNames.texts(path, ids, performance.now()) };
+      }
       case 'symbols':
         return {
           symbols:

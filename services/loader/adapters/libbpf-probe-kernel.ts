@@ -7,6 +7,7 @@ import { closeSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { createMap, mapType, pin } from '../../shared/adapters/libbpf.ts';
 import { BpfObject, type Refusal } from '../../shared/adapters/libbpf-object.ts';
+import { onlineCpus } from '../../shared/adapters/perf-events.ts';
 import { boottimeNs, wallNs } from '../../shared/adapters/libc.ts';
 import type { LineageMeta } from '../../shared/contract/lineage.ts';
 import { lineageFormat } from '../../shared/contract/lineage.ts';
@@ -18,6 +19,9 @@ import type { Wanted } from '../load/wanted.ts';
 import type { ProgramSpec } from '../object/object.ts';
 import { bootId, kernelTypes } from './host.ts';
 import { pinText, type PinRoot } from './pin-root.ts';
+
+/** 49 times a second: no multiple of what programs like to do, and rare enough to cost nothing. */
+const clockPeriodNs = 20_408_163;
 
 interface Loaded {
   readonly object: BpfObject;
@@ -164,6 +168,13 @@ function attach(loaded: Loaded, wanted: Wanted): Map<string, string> {
 }
 
 function attachOne(object: BpfObject, { name, hook, targets }: ProgramSpec): Refusal | undefined {
+  if (hook === 'perf_event') {
+    for (const cpu of onlineCpus()) {
+      const refusal = object.attachClock(name, cpu, clockPeriodNs);
+      if (refusal) return refusal;
+    }
+    return undefined;
+  }
   if (!targets) return object.attach(name);
   const onReturn = hook.startsWith('uretprobe');
   for (const [i, { path, symbol, cookie }] of targets.entries()) {
@@ -181,6 +192,7 @@ function pinMaps(object: BpfObject, wanted: Wanted, directory: string): void {
         pin(object.mapFd(mapName(name, part, slot)), join(directory, pinName(name, part, slot)));
     }
   }
+  if (wanted.stacks) pin(object.mapFd(wanted.stacks.map), join(directory, wanted.stacks.pin));
   // For the agent to wait a grace period with, where membarrier does not wait.
   const inner = createMap(mapType.array, 'muster_inner', 4, 8, 1);
   const outer = createMap(mapType.arrayOfMaps, 'muster_grace', 4, 4, 1, inner);

@@ -19,6 +19,8 @@ interface SymbolTable {
   /** Ascending. */
   readonly starts: BigUint64Array;
   readonly names: readonly string[];
+  /** Where each ends, if that is known: what lies behind it is another's, whose name the file does not tell. */
+  readonly ends?: BigUint64Array;
 }
 
 const kernelTableAgeMaxMs = 60_000;
@@ -61,6 +63,11 @@ export class Symbols {
     });
   }
 
+  /** The function at an offset of a file, "main+0x12"; undefined where there is none. */
+  functionAt(path: string, offset: bigint): string | undefined {
+    return nameIn(this.fileTable(path), offset);
+  }
+
   private fileTable(path: string): SymbolTable {
     let fd: number | undefined;
     try {
@@ -86,20 +93,25 @@ const none: SymbolTable = { starts: new BigUint64Array(), names: [] };
 const parse = (address: string): bigint =>
   BigInt(address.startsWith('0x') || address.startsWith('0X') ? address : `0x${address}`);
 
-function tableOf(symbols: { start: bigint; name: string }[]): SymbolTable {
+function tableOf(symbols: { start: bigint; name: string; size?: bigint }[]): SymbolTable {
   symbols.sort((a, b) => (a.start < b.start ? -1 : a.start > b.start ? 1 : 0));
-  return { starts: BigUint64Array.from(symbols, (s) => s.start), names: symbols.map((s) => s.name) };
+  const endless = symbols.every((s) => s.size === undefined);
+  return {
+    starts: BigUint64Array.from(symbols, (s) => s.start),
+    names: symbols.map((s) => s.name),
+    ...(endless ? {} : { ends: BigUint64Array.from(symbols, (s) => s.start + (s.size || 1n << 32n)) }),
+  };
 }
 
 /** The last symbol at or before the address. */
-function nameIn({ starts, names }: SymbolTable, address: bigint): string | undefined {
+function nameIn({ starts, names, ends }: SymbolTable, address: bigint): string | undefined {
   let [low, high] = [0, starts.length];
   while (low < high) {
     const middle = (low + high) >>> 1;
     if (starts[middle]! <= address) low = middle + 1;
     else high = middle;
   }
-  if (low === 0) return undefined;
+  if (low === 0 || (ends && address >= ends[low - 1]!)) return undefined;
   return `${names[low - 1]}+0x${(address - starts[low - 1]!).toString(16)}`;
 }
 
@@ -158,7 +170,7 @@ function readFileSymbols(fd: number): SymbolTable {
       size: segments.readBigUInt64LE(at + 32),
     });
   }
-  const symbols: { start: bigint; name: string }[] = [];
+  const symbols: { start: bigint; name: string; size: bigint }[] = [];
   for (let at = 0; at + 64 <= sections.length; at += 64) {
     const type = sections.readUInt32LE(at + 4);
     if (type !== 2 && type !== 11) continue;
@@ -173,7 +185,11 @@ function readFileSymbols(fd: number): SymbolTable {
       const nameAt = table.readUInt32LE(s);
       const end = names.indexOf(0, nameAt);
       if (load && end > nameAt)
-        symbols.push({ start: value - load.address + load.offset, name: names.toString('utf8', nameAt, end) });
+        symbols.push({
+          start: value - load.address + load.offset,
+          name: names.toString('utf8', nameAt, end),
+          size: table.readBigUInt64LE(s + 16),
+        });
     }
   }
   return tableOf(symbols);

@@ -10,6 +10,8 @@ import { MusterError, describeCause } from '../../shared/runtime/errors.ts';
 /** Longest line taken, in bytes; a longer one ends the connection. */
 export const lineBytesMax = 65536;
 const addressesMax = 1024;
+/** Of one request; a stack's text has up to 4 KB. */
+const stacksMax = 64;
 export const statisticsSecondsMax = 60;
 
 const probe = z.string().regex(/^[a-z][a-z0-9_]*$/);
@@ -41,6 +43,13 @@ const request = z.discriminatedUnion('op', [
   z.object({ op: z.literal('remove') }),
   z.object({ op: z.literal('retire'), probe, uuid: z.string().regex(/^[0-9a-f]{32}$/) }),
   z.object({ op: z.literal('statistics'), seconds: z.number().positive().max(statisticsSecondsMax) }),
+  z.object({
+    op: z.literal('stacks'),
+    probe,
+    uuid: z.string().regex(/^[0-9a-f]{32}$/),
+    /** Numbers of stacks, decimal. */
+    ids: z.array(z.string().regex(/^\d{1,20}$/)).max(stacksMax),
+  }),
   symbols,
 ]);
 
@@ -71,7 +80,7 @@ export function parseRequest(line: string): { id: RequestId; request: Request | 
 const refuse = (what: string, cause?: unknown): MusterError =>
   new MusterError('keeper/refused', `read request: ${what}`, {
     ...(cause === undefined ? {} : { cause }),
-    remedy: 'ops: status, load, unload, detach, remove, retire, statistics, symbols',
+    remedy: 'ops: status, load, unload, detach, remove, retire, statistics, stacks, symbols',
   });
 
 export const formatReply = (to: RequestId, fields: object): string =>

@@ -8,6 +8,7 @@ import { MusterError } from '../runtime/errors.ts';
 import { bpfError, libbpf, programInfo, takeMessages } from './libbpf.ts';
 import type { ProgramInfo } from './libbpf.ts';
 import { errnoName, loadForeign } from './libc.ts';
+import { closePerfEvents, openCpuClock } from './perf-events.ts';
 import { linkName, programOfLink } from '../contract/lineage.ts';
 
 const logBytes = 1 << 20;
@@ -145,6 +146,21 @@ export class BpfObject {
     return undefined;
   }
 
+  /** Loaded programs of kind perf_event; to the clock of a CPU, each time that it has advanced by `periodNs`. */
+  attachClock(program: string, cpu: number, periodNs: number): Refusal | undefined {
+    takeMessages();
+    const event = openCpuClock(cpu, periodNs);
+    const what = `attach ${program} of ${this.name} to the clock of CPU ${cpu}`;
+    if (event < 0) return { program, error: bpfError('bpf/attach', what, event) };
+    const link = libbpf().bpf_program__attach_perf_event(this.program(program), event) as unknown as Buffer;
+    if (isNull(link)) {
+      closeSync(event);
+      return { program, error: bpfError('bpf/attach', what, -loadForeign().errno()) };
+    }
+    this.links.set(linkName(program, cpu), link);
+    return undefined;
+  }
+
   mapFd(map: string): number {
     return libbpf().bpf_map__fd(this.map(map));
   }
@@ -171,6 +187,7 @@ export class BpfObject {
       if (fd >= 0) closeSync(fd);
       libbpf().bpf_link__destroy(link);
     }
+    closePerfEvents();
     libbpf().bpf_object__close(this.pointer);
   }
 }

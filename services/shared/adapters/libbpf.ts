@@ -36,6 +36,7 @@ const signatures = {
   bpf_program__set_log_buf: ['int', ['pointer', 'pointer', 'size_t']],
   bpf_program__attach: ['pointer', ['pointer']],
   bpf_program__attach_uprobe_opts: ['pointer', ['pointer', 'int', 'string', 'size_t', 'pointer']],
+  bpf_program__attach_perf_event: ['pointer', ['pointer', 'int']],
   bpf_link__fd: ['int', ['pointer']],
   bpf_link__disconnect: ['void', ['pointer']],
   bpf_link__destroy: ['int', ['pointer']],

@@ -149,6 +149,14 @@ export function membarrierGlobal(): Promise<boolean> {
   });
 }
 
+/** perf_event_open(2) for all processes of one CPU: a descriptor, or −errno. `number`: of the system call here. */
+export function perfEventOpen(number: number, attributes: Buffer, cpu: number): number {
+  const { syscall } = openLibrary(null, { syscall: ['long', ['long', 'pointer', 'int', 'int', 'int', 'long']] });
+  const PERF_FLAG_FD_CLOEXEC = 8;
+  const fd = Number(syscall(number, attributes, -1, cpu, -1, PERF_FLAG_FD_CLOEXEC));
+  return fd < 0 ? -loadForeign().errno() : fd;
+}
+
 const PR_SET_KEEPCAPS = 8;
 const PR_CAPBSET_DROP = 24;
 const PR_SET_NO_NEW_PRIVS = 38;

@@ -10,6 +10,7 @@
  *                           Entry 0 is no row's key: its mark counts the rows issued.
  *   <table>-cells-<slot>    mmapable array: (cpu × (rows + 1) + row) → valueCount u64. Row 0 is the overflow row.
  *   <table>-ledger-<slot>   mmapable array: cpu → u64 seen, failed[4], spare row, pad[2]   (64 bytes)
+ *   stacks                  LRU hash: u64 → frames of a stack; where a table has stacks as labels
  *   ended                   present once its probe was unloaded: nothing will count here again
  *   grace, grace-inner      map of maps and the map to put into it: an update of it waits one grace period
  *   prog-<program>          the program

@@ -32,3 +32,7 @@ export function hintsFor(rows: number): number {
   while (hints < rows && hints < hintsMax) hints *= 2;
   return hints;
 }
+
+/** Frames of the stacks that are labels (bpf/stack.h), and its pin's name in the lineage's directory. */
+export const stacksMap = 'muster_stacks';
+export const stacksPin = 'stacks';

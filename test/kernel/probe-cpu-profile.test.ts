@@ -1,0 +1,55 @@
+/** cpu_profile: samples of threads that do nothing but run, against the time that the kernel accounts to them. */
+import assert from 'node:assert/strict';
+import { readFileSync, readdirSync, readlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { StackNames } from '../../services/loader/adapters/stack-names.ts';
+import { Symbols } from '../../services/loader/adapters/symbols.ts';
+import { readStack, stackBytes, stackText } from '../../services/loader/object/stack.ts';
+import { onlineCpus } from '../../services/shared/adapters/perf-events.ts';
+import { Generator } from './generator.ts';
+import { expectBalanced, labelled, sumOf } from './labelled.ts';
+import { loadProbe, ownCgroup, requireBpf } from './probe.ts';
+
+const perfEvents = (): number =>
+  readdirSync('/proc/self/fd').filter((fd) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`) === 'anon_inode:[perf_event]';
+    } catch {
+      return false;
+    }
+  }).length;
+
+test('samples add up to the time on a CPU, each at its period, and stand below the function that ran', async (t) => {
+  if (!requireBpf(t)) return;
+  const { directory, scope } = ownCgroup(t);
+  const probe = loadProbe(t, 'cpu_profile', { scope });
+  assert.equal(perfEvents(), 0, 'only the pinned links keep the events');
+  assert.equal(readdirSync(probe.directory).filter((name) => name.startsWith('link-')).length, onlineCpus().length);
+  assert.equal(probe.meta.programs[0]!.skipsCounted, false);
+  const generator = await Generator.start([
+    ...['--threads', 2, '--call', 'spin', '--calls', 8000, '--comm', 'burns', '--cgroup', directory],
+  ]);
+  await generator.run();
+  const onCpu = readdirSync(`/proc/${generator.pid}/task`)
+    .filter((tid) => Number(tid) !== generator.pid)
+    .reduce(
+      (ns, tid) => ns + BigInt(readFileSync(`/proc/${generator.pid}/task/${tid}/schedstat`, 'utf8').split(' ')[0]!),
+      0n,
+    );
+  const rows = labelled(probe, 'cpu_profile').filter((r) => r.labels['comm'] === 'burns');
+  const ns = rows.reduce((sum, r) => sum + r.count, 0n);
+  const samples = sumOf(labelled(probe, 'cpu_samples'), { comm: 'burns' }).count;
+  t.diagnostic(`${samples} samples, ${ns} ns of ${onCpu} ns on a CPU`);
+  assert.ok(onCpu > 200_000_000n, 'there was work');
+  assert.equal(ns, samples * 20_408_163n, 'each sample counts its period');
+  // Samples are no exact account: 49 a second, less where the kernel skipped some.
+  assert.ok(ns > onCpu / 2n && ns < onCpu * 2n, `${ns} of ${onCpu}`);
+  const ids = [...new Set(rows.map((r) => r.labels['stack']!))];
+  const names = new StackNames(new Symbols(), { stackBytes, readStack, stackText });
+  const texts = names.texts(join(probe.directory, 'stacks'), ids, performance.now());
+  t.diagnostic(String(texts.find((text) => text !== null)));
+  assert.ok(texts.some((text) => text !== null && text.length > 0));
+  await generator.end();
+  expectBalanced(probe);
+});
