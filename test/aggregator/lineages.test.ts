@@ -221,6 +221,27 @@ test('once its elder is detached, or quiet for long, a lineage is folded', () =>
   }
 });
 
+test('what a younger lineage lost with a store is stated at once, whatever became of its elder', () => {
+  const { kernel, bench } = begin();
+  kernel.count('a', 10);
+  bench.batch(kernel.message(1));
+  // The store was set back to a copy that knows the elder alone, whose pins are long gone.
+  const younger = new ModelLineage({ uuid: 2, createdS: 2 });
+  for (let generation = 1; generation < 6; generation++) {
+    younger.count('a', 20);
+    younger.seal();
+  }
+  younger.count('a', 3);
+  bench.batch(younger.message(20));
+  bench.commit();
+  const record = hostRecord(bench.blobs).lineages[1]!;
+  assert.equal(
+    record.ledgers.reduce((sum, l) => sum + l.lost, 0n),
+    100n,
+  );
+  assert.deepEqual(bench.totals, { 'web-1/syscalls/a': 13n });
+});
+
 const hostOf = (bench: Bench): { foldedThrough: bigint } =>
   bench.core.merged.hosts.get('web-1')!.lineages.find((l) => l.createdBoottimeNs > 0n)!;
 

@@ -112,7 +112,8 @@ export const trulyHeld = (folded: FoldedLedger): bigint => folded.held - folded.
 const nothingMissing = (lineage: LineageState, g: GenerationState): boolean =>
   g.tables.every((t, i) => t.retiredSeen <= trulyHeld(lineage.folded[i]!));
 
-function stateLost(lineage: LineageState): void {
+/** What the lineage itself says to have seen, and this store does not hold. */
+export function stateLost(lineage: LineageState): void {
   for (const [i, folded] of lineage.folded.entries()) {
     let retired = 0n;
     let older = 0n;

@@ -6,7 +6,7 @@
  */
 import type { Batch } from '../../shared/contract/batch.ts';
 import type { CheckedBatch, KnownSchema } from '../bus/receive.ts';
-import { foldReady, trulyHeld } from './fold.ts';
+import { foldReady, stateLost, trulyHeld } from './fold.ts';
 import { askAgain, askResync, createHost, describeHost, noteSkew } from './hosts.ts';
 import { beginLineage, generationOf, isSetAside, mayBeTakenBack, quarantineYounger } from './lineages.ts';
 import { watchNamesakes } from './namesakes.ts';
@@ -77,7 +77,8 @@ export function merge(
   else if (batch.generation <= lineage.foldedThrough) countLate(lineage, checked);
   else {
     mergeRows(state, host, lineage, checked, dated.endMs, nowMs, effects);
-    if (!mayBeTakenBack(host, lineage)) foldReady(state, host, lineage);
+    if (mayBeTakenBack(host, lineage)) stateLost(lineage);
+    else foldReady(state, host, lineage);
   }
   if (batch.readBoottimeNs > lineage.readBoottimeNs) {
     lineage.readBoottimeNs = batch.readBoottimeNs;
