@@ -27,6 +27,14 @@ const benches: Record<string, Bench> = {
     run: async (options) => (await import('./path.ts')).path(options),
     write: async (figures) => (await import('./path.ts')).writePath(figures),
   },
+  fleet: {
+    what: 'a synthetic fleet of 10, 100, 1000 hosts: rows per CPU second, memory, wire, recovery; beside Prometheus',
+    run: async (options) => (await import('./fleet.ts')).fleet(options),
+  },
+  query: {
+    what: 'an answer over 1,000 hosts of 1,000 rows, grouped by one label; beside Prometheus',
+    run: async (options) => (await import('./query.ts')).query(options),
+  },
 };
 
 const { values, positionals } = parseArgs({
