@@ -249,6 +249,7 @@ export class World {
       services: join(this.directory, 'dist/services'),
       objects: join(this.directory, 'build/bpf'),
       stateDir: this.directory,
+      privileged: true,
       foreignFiles: true,
       hasBpf: true,
       options,

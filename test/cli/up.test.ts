@@ -5,7 +5,7 @@ import { MusterError } from '../../services/shared/runtime/errors.ts';
 import { commandOf, type CommandFacts } from '../../services/cli/up/commands.ts';
 import { readableLine } from '../../services/cli/up/log-line.ts';
 import { instanceOf, parseUpOptions } from '../../services/cli/up/options.ts';
-import { roleNames } from '../../services/cli/up/roles.ts';
+import { planRoles, roleNames } from '../../services/cli/up/roles.ts';
 import { natsConfig, redisConfig } from '../../services/cli/up/server-files.ts';
 
 const minimal = { listen: '127.0.0.1:50151', interval: '1s', logLevel: 'info' };
@@ -80,6 +80,7 @@ describe('commands', () => {
     services: '/m/dist/services',
     objects: '/m/build/bpf',
     stateDir: '/s',
+    privileged: true,
     foreignFiles: false,
     hasBpf: true,
     options: parseUpOptions({ ...minimal, label: ['a=1', 'b=2'], rows: ['t=5', 'u=6'], probes: 'syscalls' }),
@@ -113,6 +114,23 @@ describe('commands', () => {
     assert.match(line('agent'), /--nats 127.0.0.1:1 --socket .* --uid 61200 --gid 61200 --label a=1,b=2$/);
     assert.match(line('aggregator'), /--nats 127.0.0.1:1 --redis 127.0.0.1:2$/);
     assert.match(line('query'), /--listen 127.0.0.1:50151 --listen unix:\S+query.sock --redis 127.0.0.1:2$/);
+  });
+
+  test('a synthetic fleet stands for keeper and agent, and needs no privilege', () => {
+    const options = parseUpOptions({ ...minimal, synthetic: '7', host: 'a b' });
+    const own = facts({ options, privileged: false });
+    const roles = planRoles({ nats: true, redis: true, synthetic: true }).map((plan) => plan.name);
+    assert.deepEqual(roles, ['nats', 'redis', 'synth', 'aggregator', 'query']);
+    assert.match(line('synth', own), /synth\/main.js .*--hosts 7$/);
+    for (const role of roles)
+      assert.match(line(role, own), /^setpriv --no-new-privs (?!.*(bounding-set|inh-caps))/, role);
+    assert.match(line('aggregator', own), / --name a_b$/);
+    assert.equal(
+      instanceOf({ stateDir: '/s', defaultStateDir: '/d', musterUser: undefined, unprivileged: true }, undefined)
+        .runDir,
+      '/s/run',
+    );
+    assert.throws(() => parseUpOptions({ ...minimal, synthetic: '0' }), /--synthetic 0/);
   });
 
   test('given servers are used', () => {

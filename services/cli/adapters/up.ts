@@ -9,7 +9,15 @@ import { MusterError } from '../../shared/runtime/errors.ts';
 import type { Instance, UpOptions } from '../up/options.ts';
 import { askServer } from './ask-server.ts';
 import { noteName } from './find-keeper.ts';
-import { findMusterUser, holdsBpf, isForeign, requireFreeAddress, requirePrivilege, requireProgram } from './host.ts';
+import {
+  findMusterUser,
+  missingCapabilities,
+  holdsBpf,
+  isForeign,
+  requireFreeAddress,
+  requirePrivilege,
+  requireProgram,
+} from './host.ts';
 import { askKeeper } from './keeper-request.ts';
 import { StateDirectory } from './state-directory.ts';
 import { askEveryMs, driveUp, removePins } from './up-driver.ts';
@@ -40,7 +48,9 @@ const firstAnswerMs = 10_000;
 
 export async function up(parts: UpParts, options: UpOptions, place: UpPlace): Promise<number> {
   const say = (text: string): void => place.note(`${new Date().toISOString().slice(11, 19)} ${text}\n`);
-  requirePrivilege();
+  const synthetic = options.synthetic !== undefined;
+  const privileged = missingCapabilities().length === 0;
+  if (!synthetic) requirePrivilege();
   requireProgram('setpriv', 'install util-linux');
   if (options.nats === undefined) requireProgram('nats-server', 'name a running one with --nats HOST:PORT');
   if (options.redis === undefined) requireProgram('redis-server', 'name a running one with --redis HOST:PORT');
@@ -53,10 +63,13 @@ export async function up(parts: UpParts, options: UpOptions, place: UpPlace): Pr
     state.write('nats/nats.conf', parts.natsConfig(ports.nats));
     state.write('redis/redis.conf', parts.redisConfig(ports.redis));
     const stateDir = realpathSync(state.path);
-    const instance = parts.instanceOf({ stateDir, defaultStateDir, musterUser: findMusterUser() }, options.pinRoot);
+    const instance = parts.instanceOf(
+      { stateDir, defaultStateDir, musterUser: findMusterUser(), unprivileged: !privileged },
+      options.pinRoot,
+    );
     // The agent reaches the keeper's socket through its group; nobody else reaches it.
     mkdirSync(instance.runDir, { recursive: true, mode: 0o750 });
-    chownSync(instance.runDir, 0, instance.gid);
+    if (privileged) chownSync(instance.runDir, 0, instance.gid);
 
     // For `muster load`, which looks for whom to ask.
     const socket = parts.keeperSocket(instance);
@@ -66,6 +79,7 @@ export async function up(parts: UpParts, options: UpOptions, place: UpPlace): Pr
     const facts = {
       node: process.execPath,
       services: place.services,
+      privileged,
       objects: join(place.root, 'build/bpf'),
       stateDir,
       foreignFiles: isForeign(place.root) || isForeign(stateDir),
@@ -74,7 +88,7 @@ export async function up(parts: UpParts, options: UpOptions, place: UpPlace): Pr
       instance,
       ports,
     };
-    const plans = parts.planRoles({ nats: options.nats === undefined, redis: options.redis === undefined });
+    const plans = parts.planRoles({ nats: options.nats === undefined, redis: options.redis === undefined, synthetic });
     const supervision = parts.newSupervision(plans);
     const { failure, unconfirmed } = await driveUp(
       {
@@ -129,12 +143,15 @@ async function announce(
   instance: Instance,
   say: (text: string) => void,
 ): Promise<void> {
-  try {
-    const status = await askKeeper(parts.keeperSocket(instance), { op: 'status' }, 3000);
-    for (const line of parts.attachedLines(status)) say(line);
-  } catch (error) {
-    say(error instanceof MusterError ? `keeper: ${error.message}` : String(error));
-  }
+  if (options.synthetic !== undefined)
+    say(`synthetic: ${options.synthetic} hosts of a generator; nothing here was counted by a kernel`);
+  else
+    try {
+      const status = await askKeeper(parts.keeperSocket(instance), { op: 'status' }, 3000);
+      for (const line of parts.attachedLines(status)) say(line);
+    } catch (error) {
+      say(error instanceof MusterError ? `keeper: ${error.message}` : String(error));
+    }
   const answer = await firstAnswer(parts, `unix:${parts.querySocket(instance)}`);
   if (answer) place.out(parts.renderRows(parts.firstTable(answer), { color: place.color }));
   else say(`no rows yet; ask again: muster top --server ${options.listen}`);

@@ -11,6 +11,8 @@ export interface CommandFacts {
   readonly node: string;
   /** Folder that holds <service>/main.js. */
   readonly services: string;
+  /** False where this process has no privilege to give up. */
+  readonly privileged: boolean;
   /** Folder with the compiled BPF objects. */
   readonly objects: string;
   readonly stateDir: string;
@@ -40,10 +42,13 @@ export interface Command {
 export const nodeFlags: Readonly<Record<string, readonly string[]>> = { agent: ['--max-semi-space-size=1'] };
 
 /** util-linux setpriv; two in a row where a capability must outlive the loss of the bounding set. */
-const bare = ['setpriv', '--inh-caps=-all', '--bounding-set=-all', '--no-new-privs'];
-const keeping = (...names: string[]): string[] =>
-  names.length === 0
-    ? bare
+const bareOf = (f: CommandFacts): string[] =>
+  f.privileged
+    ? ['setpriv', '--inh-caps=-all', '--bounding-set=-all', '--no-new-privs']
+    : ['setpriv', '--no-new-privs'];
+const keepingOf = (f: CommandFacts, ...names: string[]): string[] =>
+  names.length === 0 || !f.privileged
+    ? bareOf(f)
     : [
         'setpriv',
         `--inh-caps=-all,${names.map((n) => `+${n}`).join(',')}`,
@@ -60,6 +65,8 @@ export const keeperSocket = (instance: Instance): string => `${instance.runDir}/
 
 export function commandOf(role: RoleName, f: CommandFacts): Command {
   const { options, instance } = f;
+  const bare = bareOf(f);
+  const keeping = (...names: string[]): string[] => keepingOf(f, ...names);
   const main = (service: string): string[] => [
     f.node,
     ...(nodeFlags[service] ?? []),
@@ -115,9 +122,24 @@ export function commandOf(role: RoleName, f: CommandFacts): Command {
         ],
         ...json,
       };
+    case 'synth':
+      return {
+        words: [
+          ...keeping(...reading),
+          ...main('synth'),
+          ...['--interval', options.interval, '--nats', natsAddress(f), '--hosts', String(options.synthetic ?? 1)],
+        ],
+        ...json,
+      };
     case 'aggregator':
       return {
-        words: [...keeping(...reading), ...main('aggregator'), '--nats', natsAddress(f), '--redis', redisAddress(f)],
+        words: [
+          ...keeping(...reading),
+          ...main('aggregator'),
+          ...['--nats', natsAddress(f), '--redis', redisAddress(f)],
+          // Two instances on one machine may share a store.
+          ...flag('--name', options.host?.replace(/[^A-Za-z0-9_.:-]/g, '_').slice(0, 128)),
+        ],
         ...json,
       };
     case 'query':

@@ -31,6 +31,7 @@ export const upOptionSpecs: readonly OptionSpec[] = [
   },
   { flag: '--nats <address>', help: 'use this NATS server instead of an own one' },
   { flag: '--redis <address>', help: 'use this Redis server instead of an own one' },
+  { flag: '--synthetic <hosts>', help: 'no kernel: that many hosts of a generator instead; needs no privilege' },
   { flag: '--keep-pins', help: 'leave the pinned maps in the kernel at the end' },
   { flag: '--log-level <level>', help: 'debug, info, warn or error', fallback: 'info' },
 ];
@@ -79,6 +80,11 @@ const schema = z.object({
   pinRoot: z.string().startsWith('/', 'not an absolute path').optional(),
   nats: address.optional(),
   redis: address.optional(),
+  synthetic: z
+    .string()
+    .regex(/^[1-9]\d{0,4}$/, 'not a number of hosts from 1 to 99999')
+    .transform(Number)
+    .optional(),
   keepPins: z.boolean().default(false),
   logLevel: z.enum(['debug', 'info', 'warn', 'error']),
 });
@@ -115,6 +121,8 @@ export interface InstanceFacts {
   readonly defaultStateDir: string;
   /** The user `muster`, where there is one. */
   readonly musterUser: { readonly uid: number; readonly gid: number } | undefined;
+  /** True where this process may not write to /run. */
+  readonly unprivileged?: boolean;
 }
 
 /** What tells this instance from others on the machine: all of it follows from the state directory's path. */
@@ -134,6 +142,6 @@ export function instanceOf(facts: InstanceFacts, pinRoot: string | undefined): I
     uid: facts.musterUser?.uid ?? own,
     gid: facts.musterUser?.gid ?? own,
     pinRoot: pinRoot ?? (isDefault ? '/sys/fs/bpf/muster' : `/sys/fs/bpf/muster-${name}`),
-    runDir: `/run/muster-${name}`,
+    runDir: facts.unprivileged === true ? `${facts.stateDir}/run` : `/run/muster-${name}`,
   };
 }
