@@ -9,9 +9,9 @@ export async function writePath(figures: readonly Figure[]): Promise<void> {
   const { aimTable, conditions, writeSection } = await import('./document.ts');
   const body = `## What it costs
 
-In the kernel, for each system call, over an empty program on the same hook, with so many keys in rotation; of the agent, with so many rows that change each second and a read each second, after its first minute (in which V8 compiles, at about 1 % of a core); on the wire, for each changed row, definitions, keyframes and headers included.
+In the kernel: [beside other tools](techniques.md). Of the agent, with so many rows that change each second and a read each second, after its first minute (in which V8 compiles, at about 1 % of a core); on the wire, for each changed row, definitions, keyframes and headers included.
 
-${aimTable(figures)}
+${aimTable(figures.filter((f) => /^(agent|wire)_/.test(f.figure)))}
 
 An agent in Node cannot come below the bare client that stands beside it: a process that wakes each second, publishes one message and has it confirmed. ${conditions()}`;
   await writeSection('docs/operations.md', 'Operating Muster', 'path', body);
