@@ -18,7 +18,7 @@ import {
   encodeSeriesValues,
   encodeWindow,
 } from '../../shared/contract/checkpoint-codec.ts';
-import { encodeMessage } from '../../shared/contract/encode.ts';
+import { encodeMessage, u64 } from '../../shared/contract/encode.ts';
 import { assert } from '../../shared/runtime/assert.ts';
 import type { FoldedLedger, HostState, LineageState, MergeState, OpenWindow } from '../merge/state.ts';
 
@@ -190,15 +190,15 @@ function lineageRecord(l: LineageState): LineageRecord {
 const foldedRecord = (probe: string, table: string, f: FoldedLedger): LedgerRecord => ({
   probe,
   table,
-  seen: f.held - f.excess + f.lost,
-  overflow: f.overflow,
-  failed: f.failed,
-  lost: f.lost,
-  quarantined: f.quarantined,
+  seen: u64(f.held - f.excess + f.lost),
+  overflow: u64(f.overflow),
+  failed: f.failed.map(u64),
+  lost: u64(f.lost),
+  quarantined: u64(f.quarantined),
   current: false,
   generation: 0n,
   retiredSeen: 0n,
   sealed: false,
   readBoottimeNs: 0n,
-  excess: f.excess,
+  excess: u64(f.excess),
 });

@@ -6,7 +6,7 @@
 import { MusterError } from '../runtime/errors.ts';
 import { checkpointFormat, CheckpointHead, HostRecord, Quarantine, SeriesPage, WindowBlob } from './checkpoint.ts';
 import { xxh32 } from './checksum.ts';
-import { encodeMessage } from './encode.ts';
+import { encodeMessage, u64 } from './encode.ts';
 import { type Columns, decodeColumns, emptyColumns, encodeColumns } from './columns.ts';
 
 /** Totals by series: base blobs, and a window's increments. Series ascend. */
@@ -122,9 +122,9 @@ export function encodeWindow(w: WindowValues): Uint8Array {
     hosts: w.hosts.map((h) => ({
       host: h.host,
       columns: encodeSeriesValues(h.increments) as Buffer,
-      seen: h.seen,
-      failed: h.failed,
-      skipped: h.skipped,
+      seen: u64(h.seen),
+      failed: u64(h.failed),
+      skipped: u64(h.skipped),
       fromWallMs: BigInt(h.fromMs),
       toWallMs: BigInt(h.toMs),
     })),

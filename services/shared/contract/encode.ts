@@ -19,3 +19,8 @@ export function encodeMessage<T>(codec: Codec<T>, message: T): Uint8Array {
   if (bytes.length <= keptBytes) spare = writer;
   return bytes;
 }
+
+const u64Max = 2n ** 64n - 1n;
+
+/** A sum as the wire has room for it: a forged figure near 2^64 must not stop a commit. */
+export const u64 = (sum: bigint): bigint => (sum > u64Max ? u64Max : sum < 0n ? 0n : sum);
