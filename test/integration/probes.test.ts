@@ -16,6 +16,11 @@ const probes = readdirSync(join(root, 'bpf'))
   .filter((file) => file.endsWith('.bpf.c'))
   .map((file) => file.replace('.bpf.c', ''));
 
+/** `functions` counts what it is told to; here a function of the test's own program. */
+const asked = probes.map((probe) =>
+  probe === 'functions' ? `functions:${join(root, 'build/test/acts')}:main` : probe,
+);
+
 /** One act of test/kernel/load/acts.c to its end. */
 async function act(...args: (string | number)[]): Promise<void> {
   const running = promisify(execFile)(join(root, 'build/test/acts'), args.map(String));
@@ -26,7 +31,7 @@ async function act(...args: (string | number)[]): Promise<void> {
 describe('muster up with every built-in probe', { skip: cannotRun }, () => {
   let up: Instance;
   before(async () => {
-    up = await Instance.start(['--probes', probes.join(',')]);
+    up = await Instance.start(['--probes', asked.join(',')]);
   });
   after(() => up?.discard());
 

@@ -7,6 +7,7 @@ import { createInbox, type Msg, type NatsConnection, type Subscription } from 'n
 import { partitionCount, streamName } from '../contract/subjects.ts';
 import { describeCause } from '../runtime/errors.ts';
 import type { BatchSource, ReceivedBatch } from '../runtime/ports/batch-source.ts';
+import { newConsumption, type Consumption } from './nats-consumption.ts';
 import { inboxPrefix, keepConnected, type NatsLink, type NatsOptions } from './nats-connection.ts';
 import { translate } from './nats-errors.ts';
 import { StallWatch } from './nats-stall.ts';
@@ -34,27 +35,12 @@ const pullBytes = 576 * 1024;
 /** A message that fits no ordinary pull is poison, and must come out all the same. */
 const pullBytesLarge = 64 * 1024 * 1024;
 const pullExpiresMs = 60_000;
+/** A pull that is alive says so this often; one that was never heard by its consumer's server does not. */
+const pullBeatMs = 5_000;
 const tendEveryMs = 500;
 /** While nothing comes the stream is looked at so often; what came in and is not out after so long never will be. */
 const [lookEveryMs, stallMs] = [1_500, 3_000];
 const answers = { ack: new TextEncoder().encode('+ACK'), giveBack: new TextEncoder().encode('-NAK') };
-
-interface Consumption {
-  readonly partition: number;
-  readonly deliver: (message: ReceivedBatch) => void;
-  /** False until the consumer was made, and again when it may be gone. */
-  ready: boolean;
-  /** Made by this process before: what it holds is ours. */
-  made: boolean;
-  pulling: boolean;
-  pulledMs: number;
-  asked: number;
-  got: number;
-  /** Delivered and not acknowledged. */
-  held: number;
-  large: boolean;
-  failing: boolean;
-}
 
 export function createNatsBatchSource(options: NatsOptions & Partial<StreamPlacement>): NatsBatchSource {
   return new Source(options);
@@ -90,19 +76,7 @@ class Source implements NatsBatchSource {
   }
 
   async consume(partition: number, deliver: (message: ReceivedBatch) => void): Promise<void> {
-    const c: Consumption = {
-      partition,
-      deliver,
-      ready: false,
-      made: false,
-      pulling: false,
-      pulledMs: 0,
-      asked: 0,
-      got: 0,
-      held: 0,
-      large: false,
-      failing: false,
-    };
+    const c = newConsumption(partition, deliver);
     this.consumptions.set(partition, c);
     await this.begin(c);
   }
@@ -186,6 +160,7 @@ class Source implements NatsBatchSource {
       batch: c.asked,
       max_bytes: c.large ? pullBytesLarge : pullBytes,
       expires: pullExpiresMs * 1_000_000,
+      idle_heartbeat: pullBeatMs * 1_000_000,
     });
     c.large = false;
     try {
@@ -240,6 +215,7 @@ class Source implements NatsBatchSource {
 
   /** A pull ended with less than it asked for: 404 none, 408 expired, 409 with a reason. */
   private ended(c: Consumption, code: number, description: string): void {
+    c.pulledMs = performance.now();
     if (code === 100) return;
     if (code === 409 && /exceed/i.test(description) && /bytes/i.test(description)) c.large = c.got === 0;
     else if (code !== 404 && code !== 408) c.ready = false;
@@ -253,7 +229,7 @@ class Source implements NatsBatchSource {
     this.tending = true;
     try {
       for (const c of this.consumptions.values()) {
-        const overdue = c.pulling && performance.now() - c.pulledMs > pullExpiresMs + 5_000;
+        const overdue = c.pulling && performance.now() - c.pulledMs > 2 * pullBeatMs + 2_000;
         if (overdue) c.ready = c.pulling = false;
         if (c.ready && c.pulling) continue;
         await this.begin(c).catch((cause: unknown) => {
