@@ -54,12 +54,28 @@ const batch = fc.record(
       { maxLength: 3 },
     ),
     programs: fc.array(
-      fc.record({ program: name, skipped: fc.option(u64, { nil: undefined }), runs: u64, runTimeNs: u64 }, plain),
+      fc.record(
+        {
+          program: name,
+          skipped: fc.option(u64, { nil: undefined }),
+          runs: u64,
+          runTimeNs: u64,
+          periodNs: fc.option(u64, { nil: undefined }),
+          periodRuns: fc.option(u64, { nil: undefined }),
+          periodRunTimeNs: fc.option(u64, { nil: undefined }),
+          hook: fc.string(),
+        },
+        plain,
+      ),
       { maxLength: 3 },
     ),
     schemaJson: fc.string(),
     checksum: fc.constant(0),
     synthetic: fc.boolean(),
+    kernelBytes: fc.option(u64, { nil: undefined }),
+    missing: fc.array(fc.record({ probe: name, program: fc.string(), hook: fc.string(), reason: fc.string() }, plain), {
+      maxLength: 3,
+    }),
   },
   plain,
 );
