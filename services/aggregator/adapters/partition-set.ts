@@ -38,8 +38,9 @@ export class PartitionSet {
   /** Takes what is free and starts; resolves when those partitions are consumed. */
   async start(): Promise<void> {
     const view = await this.options.leases.renew([]);
-    if (view) await this.follow(view);
+    // Loading may take longer than a lease lasts, and for as long as the store is away: the renewals go on meanwhile.
     this.later();
+    if (view && !this.stopped) await this.follow(view);
   }
 
   /** Retention passes for hosts that no longer send, too. */
@@ -88,7 +89,8 @@ export class PartitionSet {
       return;
     }
     if (this.stopped) return;
-    if (view) return this.follow(view).catch(fail);
+    // Not awaited: what is taken may be long in loading, and neither the next renewal nor the stop waits for that.
+    if (view) return void this.follow(view).catch(fail);
     fail(new MusterError('store/superseded', 'renew the lease: a newer aggregator goes by the same name'));
   }
 

@@ -135,11 +135,11 @@ class Source implements NatsBatchSource {
     try {
       const connection = this.link.require();
       const identity = await ensureStream(connection, this.options);
-      if (identity !== this.identity) {
-        if (this.identity !== undefined)
-          this.options.log.warn({ stream: streamName, was: this.identity, is: identity }, 'the stream was made again');
-        this.identity = identity;
-      }
+      if (this.identity !== undefined && identity !== this.identity)
+        this.options.log.warn({ stream: streamName, was: this.identity, is: identity }, 'the stream was made again');
+      this.identity = identity;
+      // Released meanwhile: whoever has the partition now has its consumer, too.
+      if (this.consumptions.get(c.partition) !== c) return;
       await ensureConsumer(connection, c.partition, !c.made);
       if (connection !== this.connection) return;
       c.made = c.ready = true;
@@ -151,7 +151,7 @@ class Source implements NatsBatchSource {
   }
 
   private pull(c: Consumption): void {
-    if (this.closed || !this.connection) return;
+    if (this.closed || !this.connection || this.consumptions.get(c.partition) !== c) return;
     c.pulling = true;
     c.pulledMs = performance.now();
     c.got = 0;
