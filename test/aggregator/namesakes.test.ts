@@ -139,6 +139,29 @@ test('when the machine that counts is gone for long, the one set aside takes its
   assert.ok(tells(bench.effects, 'resync').length > 0);
 });
 
+test('a machine that was only cut off for long and comes back counts again, and stays', () => {
+  const { first, second, bench } = begin();
+  const both = (from: number, to: number): void => {
+    for (let s = from; s <= to; s++) {
+      second.speak(bench, s, 100);
+      first.speak(bench, s);
+    }
+  };
+  first.speak(bench, 10);
+  both(11, 30);
+  for (let s = 31; s <= 340; s++) second.speak(bench, s, 100);
+  bench.commit();
+  assert.deepEqual(states(bench), ['ended', 'live']);
+  both(341, 360);
+  bench.commit();
+  assert.deepEqual(states(bench), ['live', 'namesake']);
+  both(361, 400);
+  bench.commit();
+  assert.deepEqual(states(bench), ['live', 'namesake'], 'still');
+  assert.deepEqual(bench.totals, { 'web-1/syscalls/a': 81n });
+  assert.equal(bench.effects.filter((e) => e.kind === 'alarm').length, 2);
+});
+
 test('a clock an hour ahead changes no total, and every date is the bus’s', () => {
   const kernel = new ModelLineage({ createdS: 3600 });
   const bench = new Bench(kernel.partition);

@@ -60,8 +60,10 @@ function yieldTo(
   for (const l of host.lineages) {
     if (l.bootId !== heir.bootId || l.status !== 'live') continue;
     setAside(state, host, l, 'namesake');
+    l.aloneSinceMs = 0;
     const before = host.lineages.filter((e) => e.probe === l.probe && e.bootId === elder.bootId).at(-1);
     if (before?.status === 'ended') before.status = 'live';
+    if (before) before.readsSinceHeir = 0;
     // It was no reboot.
     host.unknown = host.unknown.filter(
       (u) => !(u.reason === 'reboot' && u.probe === l.probe && u.endWallNs === l.createdWallNs),
@@ -83,8 +85,13 @@ function succeed(
   batch: CheckedBatch['batch'],
   effects: MergeEffect[],
 ): void {
-  for (const l of others) if (l.probe === lineage.probe && l.status === 'live') l.status = 'ended';
+  for (const l of others) {
+    if (l.probe !== lineage.probe || l.status !== 'live') continue;
+    l.status = 'ended';
+    l.readsSinceHeir = 0;
+  }
   lineage.status = 'live';
+  lineage.aloneSinceMs = 0;
   lineage.historyBoottimeNs = batch.readBoottimeNs;
   for (const folded of lineage.folded) folded.quarantined = 0n;
   addUnknown(host, lineage.createdWallNs, batch.readWallNs, 'unknown-history', lineage.probe);
