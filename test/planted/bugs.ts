@@ -141,4 +141,60 @@ export const bugs: readonly PlantedBug[] = [
     find: `if (name.kind === 'base') state.hosts.get(name.host)`,
     replace: `if (name.kind === 'base' && blob.length === 0) state.hosts.get(name.host)`,
   },
+  {
+    name: 'record a generation as retired without its sum',
+    file: 'services/agent/sealing.ts',
+    find: `  const seen = l.retiredSeen.map((sum, t) => BigInt.asUintN(64, sum + l.sealedSeen![t]!));`,
+    replace: `  const seen = l.retiredSeen.map((sum) => sum);`,
+  },
+  {
+    name: 'send no keyframe after a publish that failed',
+    file: 'services/agent/agent.ts',
+    find: `    l.active.keyframeDue = true;
+    if (l.finalTokens`,
+    replace: `    if (l.finalTokens`,
+  },
+  {
+    name: 'leave out the overflow row',
+    file: 'services/agent/batch/changed-rows.ts',
+    find: `for (let row = 0, at = 0; row < count; row++, at += stride) {`,
+    replace: `for (let row = 1, at = stride; row < count; row++, at += stride) {`,
+  },
+  {
+    name: 'sum one CPU too few',
+    file: 'services/agent/kernel/sum-cpus.ts',
+    find: `for (let cpu = 1; cpu < cpus; cpu++) addRun(`,
+    replace: `for (let cpu = 1; cpu < cpus - 1; cpu++) addRun(`,
+  },
+  {
+    name: 'merge a message whose checksum differs',
+    file: 'services/shared/contract/batch.ts',
+    find: `  if (stated !== xxh32(body)) throw`,
+    replace: `  if (stated !== xxh32(body) && body.length === 0) throw`,
+  },
+  {
+    name: 'leave the old program attached',
+    file: 'services/loader/load/choose.ts',
+    find: `  const end = live.filter((p) => p !== adopted).map((p) => p.uuid);`,
+    replace: `  const end = live.filter((p) => p !== adopted && p.linked.length === 0).map((p) => p.uuid);`,
+  },
+  {
+    name: 'give two starts of an agent the same message ids',
+    file: 'services/agent/bus/message-id.ts',
+    find: `-\${startId}-`,
+    replace: `-\${startId.length > 0 ? '' : startId}-`,
+  },
+  {
+    name: 'remove the pins of a lineage before it is read to its end',
+    file: 'services/agent/agent.ts',
+    find: `  if (l.active.tables.some((rows) => rows.ledger[0] !== 0 || rows.ledger[1] !== 0)) return;
+  l.retireAtNs`,
+    replace: `  l.retireAtNs`,
+  },
+  {
+    name: 'cut a counter at 2^32',
+    file: 'services/shared/contract/columns.ts',
+    find: `w.u64(c.values[i]!, c.values[i + 1]!);`,
+    replace: `w.u64(c.values[i]!, 0);`,
+  },
 ];

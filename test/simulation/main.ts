@@ -48,13 +48,19 @@ let failed = 0;
 
 const elapsed = (): number => (performance.now() - started) / 1000;
 const bar = process.stderr.isTTY && !trace;
+/** Between two lines of progress where there is no terminal. */
+const lineEveryS = 10;
+let nextLineS = lineEveryS;
 function progress(done: number): void {
-  if (!bar) return;
-  const width = 30;
-  const full = Math.round((done / count) * width);
-  process.stderr.write(
-    `\r[${'#'.repeat(full)}${'.'.repeat(width - full)}] ${done}/${count} seeds, ${Math.round((done / elapsed()) * 60)} a minute `,
-  );
+  const state = `${done}/${count} seeds, ${Math.round((done / elapsed()) * 60)} a minute`;
+  if (bar) {
+    const width = 30;
+    const full = Math.round((done / count) * width);
+    process.stderr.write(`\r[${'#'.repeat(full)}${'.'.repeat(width - full)}] ${state} `);
+  } else if (elapsed() >= nextLineS) {
+    nextLineS = elapsed() + lineEveryS;
+    process.stderr.write(`${state}, ${failed} failed\n`);
+  }
 }
 
 function report(result: RunResult): void {
@@ -92,8 +98,9 @@ for (let seed = first; seed < first + BigInt(count); seed++) {
   }
 }
 if (bar) process.stderr.write('\n');
+const cpu = process.cpuUsage();
 console.log(
-  `${done} seeds from ${first} in ${elapsed().toFixed(1)} s: ${Math.round((done / elapsed()) * 60)} a minute, ${Math.round(batches / done)} batches and ${(faults / done).toFixed(1)} faults each`,
+  `${done} seeds from ${first} in ${elapsed().toFixed(1)} s: ${Math.round((done / elapsed()) * 60)} a minute, ${Math.round(batches / done)} batches and ${(faults / done).toFixed(1)} faults each; ${((cpu.user + cpu.system) / 1e6).toFixed(1)} s of CPU`,
 );
 const missing = [...inflicted].filter(([, n]) => n === 0).map(([kind]) => kind);
 for (const [kind, n] of inflicted) console.log(`  ${String(n).padStart(7)}  ${kind}`);

@@ -66,11 +66,14 @@ export function merge(
   const own = lineage.status !== 'namesake';
   if (lineage.status === 'live') describeHost(host, batch);
   if (own) noteSkew(host, dated.skewMs, effects);
-  if (batch.keyframe && batch.part === batch.parts) host.wanted.delete(lineage.uuid);
+  // Neither the last batch of a sealed generation nor a keyframe older than the asking brings what was missing.
+  if (batch.keyframe && !batch.sealed && batch.part === batch.parts && batch.readBoottimeNs >= lineage.readBoottimeNs)
+    host.wanted.delete(lineage.uuid);
   // A message that was acknowledged to the agent and lost since (a purged or damaged stream) leaves a gap.
-  if (own && host.sequence > 0n && batch.sequence > host.sequence + 1n)
+  // So does one out of order: of two agents, or of one and its next start, neither's gap shows in the other's numbers.
+  if (own && host.sequence > 0n && batch.sequence !== host.sequence + 1n && batch.sequence !== 1n)
     askResync(host, `batch ${host.sequence + 1n} is missing`, '', nowMs, effects);
-  if (own && (batch.sequence > host.sequence || batch.sequence === 1n)) host.sequence = batch.sequence;
+  if (own) host.sequence = batch.sequence;
   if (own) host.mergedWallMs = nowMs;
   host.changed = true;
   if (isSetAside(lineage)) countQuarantined(lineage, checked);
