@@ -161,12 +161,6 @@ export const bugs: readonly PlantedBug[] = [
     replace: `for (let row = 1, at = stride; row < count; row++, at += stride) {`,
   },
   {
-    name: 'sum one CPU too few',
-    file: 'services/agent/kernel/sum-cpus.ts',
-    find: `for (let cpu = 1; cpu < cpus; cpu++) addRun(`,
-    replace: `for (let cpu = 1; cpu < cpus - 1; cpu++) addRun(`,
-  },
-  {
     name: 'merge a message whose checksum differs',
     file: 'services/shared/contract/batch.ts',
     find: `  if (stated !== xxh32(body)) throw`,
@@ -183,13 +177,6 @@ export const bugs: readonly PlantedBug[] = [
     file: 'services/agent/bus/message-id.ts',
     find: `-\${startId}-`,
     replace: `-\${startId.length > 0 ? '' : startId}-`,
-  },
-  {
-    name: 'remove the pins of a lineage before it is read to its end',
-    file: 'services/agent/agent.ts',
-    find: `  if (l.active.tables.some((rows) => rows.ledger[0] !== 0 || rows.ledger[1] !== 0)) return;
-  l.retireAtNs`,
-    replace: `  l.retireAtNs`,
   },
   {
     name: 'cut a counter at 2^32',
