@@ -188,7 +188,6 @@ describe('a fleet of kernels', { skip: cannot !== undefined }, () => {
       assert.ok(sinceMs > 0 && sinceMs < performance.now() - gone + 60_000, `stale since ${sinceMs} ms`);
       assert.ok(liveProbes(hosts[0]!).length === 0, 'nothing there counts');
       const kept = (await fleet.ask('Query', hot)).total;
-
       const again = await fleet.boot(plans.six.find((p) => p.name === 'off')!);
       await fleet.until('it is back', 'GetHost', { host: 'off' }, (a) => a.host!.bootId !== before.bootId);
       await again.load(calls, 'again');
@@ -250,6 +249,7 @@ describe('a fleet of kernels', { skip: cannot !== undefined }, () => {
       assert.ok((await notes()).some((n) => n.includes(`2 machines report as ${name}`)));
 
       await twin.run('sh /run/agent renamed');
+      await fleet.until('it reports as another', 'ListHosts', {}, (a) => a.hosts.some((h) => h.host === 'renamed'));
       await totalIs('twin-second', calls, 'renamed');
       await fleet.until('the first alone bears the name', 'Query', { ...all, selector: of('known', name) }, (a) =>
         a.notes.every((n) => !n.includes('machines report')),
