@@ -51,6 +51,34 @@ test('of two machines that both go on speaking, the one that came later is set a
   assert.equal(bench.effects.filter((e) => e.kind === 'alarm').length, 1);
 });
 
+test('what the one set aside had sealed before the proof is taken back as well; after a reboot it is folded soon', () => {
+  const { first, second, bench } = begin();
+  const seal = (machine: Machine, on: Bench): void => {
+    machine.kernel.count('a', 100);
+    on.batch(machine.kernel.message(3, { ...wallAt(12), sealed: true }), at(12));
+    machine.kernel.seal();
+  };
+  for (let s = 1; s <= 11; s++) first.speak(bench, s);
+  second.speak(bench, 11, 100);
+  seal(second, bench);
+  for (let s = 13; s <= 30; s++) {
+    first.speak(bench, s);
+    second.speak(bench, s, 100);
+  }
+  bench.commit();
+  assert.deepEqual(states(bench), ['live', 'namesake']);
+  assert.deepEqual(bench.totals, { 'web-1/syscalls/a': 29n });
+
+  const after = begin();
+  after.first.speak(after.bench, 1);
+  after.second.speak(after.bench, 11, 100);
+  seal(after.second, after.bench);
+  for (let s = 13; s <= 45; s++) after.second.speak(after.bench, s, 100);
+  after.bench.commit();
+  assert.equal(hostRecord(after.bench.blobs).lineages[1]!.foldedThrough, 1n);
+  assert.deepEqual(after.bench.totals, { 'web-1/syscalls/a': 3501n });
+});
+
 test('what is proven of one probe holds for all of the machine, and for what it loads later', () => {
   const { first, second, bench } = begin();
   const other = (uuid: number): ModelLineage =>

@@ -18,6 +18,8 @@ import { takeBack } from './windows.ts';
 
 /** An ended lineage of which nothing came for so long is folded as it stands. */
 const quietNs = 600_000_000_000n;
+/** A machine that still bears the name of a new one proves it sooner (namesakes.ts), at the usual intervals. */
+const namesakeMs = 30_000;
 /** Spans of unknown kept for one host, newest last. */
 const unknownMax = 64;
 /** Ended and folded lineages remembered, so that a late repeat counts nothing. */
@@ -224,17 +226,17 @@ export function setAside(
 /**
  * True while an older lineage of the same boot may count the same events, read by nobody for the moment: what this one
  * holds may have to be taken back, and what is folded cannot be. Over once the older one is detached, or long quiet.
+ * Likewise at first where an older one is of another boot, which may prove to be another machine.
  */
-export const mayBeTakenBack = (host: HostState, lineage: LineageState): boolean =>
+export const mayBeTakenBack = (host: HostState, lineage: LineageState, storedMs: number): boolean =>
   host.lineages.some(
     (l) =>
       l.probe === lineage.probe &&
-      l.bootId === lineage.bootId &&
-      l.createdBoottimeNs < lineage.createdBoottimeNs &&
       l.status === 'ended' &&
       l.tables.length > 0 &&
-      l.detachedWallNs === 0n &&
-      !quiet(host, l),
+      (l.bootId === lineage.bootId
+        ? l.createdBoottimeNs < lineage.createdBoottimeNs && l.detachedWallNs === 0n && !quiet(host, l)
+        : lineage.status === 'live' && Math.abs(storedMs - lineage.heardMs) < namesakeMs),
   );
 
 /**

@@ -80,7 +80,7 @@ export function merge(
   else if (batch.generation <= lineage.foldedThrough) countLate(lineage, checked);
   else {
     mergeRows(state, host, lineage, checked, dated.endMs, nowMs, effects);
-    if (mayBeTakenBack(host, lineage)) stateLost(lineage);
+    if (mayBeTakenBack(host, lineage, storedMs)) stateLost(lineage);
     else foldReady(state, host, lineage);
   }
   if (batch.readBoottimeNs > lineage.readBoottimeNs) {
