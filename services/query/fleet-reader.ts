@@ -20,7 +20,7 @@ export interface FleetReaderLimits {
   readonly headsAgeMs: number;
   /** Decoded blobs kept, in bytes. */
   readonly cacheWeight: number;
-  /** Encoded blobs one request may need. */
+  /** Encoded blobs that one request may have to read: what is cached counts nothing. */
   readonly scanBytes: number;
   /** Distinct label texts kept before all decoded blobs are dropped. */
   readonly dictionaryTexts: number;
@@ -56,6 +56,11 @@ interface NamedView {
   readonly since: number;
 }
 
+/** Encoded bytes that one request reads, of all partitions together. */
+interface Scan {
+  bytes: number;
+}
+
 export class FleetReader {
   readonly #views = new Map<number, NamedView>();
   readonly #cache: BlobCache;
@@ -89,8 +94,9 @@ export class FleetReader {
     const heads = await reading;
     for (const partition of this.#views.keys()) if (!heads.has(partition)) this.#views.delete(partition);
     const wanted = (name: BlobName): boolean => name.kind === 'host' || need(name);
+    const scan: Scan = { bytes: 0 };
     const loaded = await Promise.all(
-      [...heads].map(([partition, head]) => this.#partition(partition, head, since, wanted, dictionary)),
+      [...heads].map(([partition, head]) => this.#partition(partition, head, since, wanted, dictionary, scan)),
     );
     const forgotten = await this.#forgotten();
     const nowMs = this.now();
@@ -145,6 +151,7 @@ export class FleetReader {
     since: number,
     need: (name: BlobName) => boolean,
     dictionary: Dictionary,
+    scan: Scan,
   ): Promise<LoadedPartition | undefined> {
     let known = this.#views.get(partition);
     if (known && known.view.head.commitId !== head.commitId) {
@@ -156,7 +163,7 @@ export class FleetReader {
     for (let attempt = 0; attempt < attemptsMax; attempt++) {
       known ??= await this.#view(partition);
       if (!known) return undefined;
-      const loaded = await this.#blobs(known, need, dictionary);
+      const loaded = await this.#blobs(known, need, dictionary, scan);
       if (loaded !== 'moved') return loaded;
       known = undefined;
     }
@@ -191,6 +198,7 @@ export class FleetReader {
     { view, committedMs, names, damaged }: NamedView,
     need: (name: BlobName) => boolean,
     dictionary: Dictionary,
+    scan: Scan,
   ): Promise<LoadedPartition | 'moved'> {
     const { partition, head } = view;
     const keep = dictionary === this.#dictionary;
@@ -206,11 +214,12 @@ export class FleetReader {
         bytesMissing += wanted.bytes;
       }
     }
-    if (bytesMissing > this.limits.scanBytes) {
+    scan.bytes += bytesMissing;
+    if (scan.bytes > this.limits.scanBytes) {
       throw new Rejected({
         kind: 'too-large',
         what: 'bytes to read',
-        found: bytesMissing,
+        found: scan.bytes,
         limit: this.limits.scanBytes,
         fix: 'ask for a shorter range',
       });
@@ -223,7 +232,10 @@ export class FleetReader {
         head.version,
         part.map((m) => m.text),
       );
-      if (found === 'moved') return 'moved';
+      if (found === 'moved') {
+        scan.bytes -= bytesMissing;
+        return 'moved';
+      }
       part.forEach(({ text, name, digest }, j) => {
         const bytes = found[j];
         try {

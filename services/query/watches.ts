@@ -72,7 +72,7 @@ export class Watches {
 
   /** True when the topic needs another answer: the counts have moved on, or too long was nothing said. */
   needsAnswer(topic: Topic, state: string, nowMs: number): boolean {
-    return topic.latest === undefined || topic.state !== state || nowMs - topic.latest.atMs >= quietMsMax;
+    return topic.latest === undefined || topic.state !== state || Math.abs(nowMs - topic.latest.atMs) >= quietMsMax;
   }
 
   /** Takes an answer. Rejects where all topics together would keep too many rows. */
@@ -90,7 +90,9 @@ export class Watches {
   /** The update a stream is due, which it then has; undefined: none now. */
   next(stream: WatchStream, nowMs: number): Update | undefined {
     const { topic } = stream;
-    if (topic.latest === undefined || stream.seen === topic.number || nowMs < this.dueMs(stream)) return undefined;
+    if (topic.latest === undefined || stream.seen === topic.number) return undefined;
+    // A clock that was set back has nobody wait for it.
+    if (nowMs < this.dueMs(stream) && nowMs >= stream.sentMs) return undefined;
     // More than one answer behind: what it has is no longer kept.
     const follows = topic.before !== undefined && stream.seen > 0 && stream.seen === topic.number - 1;
     stream.seen = topic.number;

@@ -6,8 +6,8 @@ import { join } from 'node:path';
 export interface Authority {
   /** Path of the CA's certificate. */
   readonly ca: string;
-  /** Writes <name>.pem and <name>.key for "localhost" and <name>. */
-  issue(name: string, how?: { readonly expired?: boolean }): void;
+  /** Writes <name>.pem and <name>.key for "localhost" and <name>, or for the one URI given. */
+  issue(name: string, how?: { readonly expired?: boolean; readonly uri?: string }): void;
 }
 
 const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
@@ -41,11 +41,18 @@ commonName = supplied
   appendFileSync(join(state, 'index.txt.attr'), 'unique_subject = no\n');
   return {
     ca,
-    issue(subject, { expired = false } = {}) {
+    issue(subject, { expired = false, uri } = {}) {
       const request = join(state, `${subject}.csr`);
-      const names = `subjectAltName=DNS:localhost,DNS:${subject},IP:127.0.0.1`;
+      const own = join(state, `${subject}.conf`);
+      const names = uri === undefined ? `DNS.1 = localhost\nDNS.2 = ${subject}\nIP = 127.0.0.1\n` : `URI = ${uri}\n`;
+      writeFileSync(
+        own,
+        `[req]\ndistinguished_name = dn\nreq_extensions = ext\n[dn]\n[ext]\nsubjectAltName = @names\n[names]\n${names}`,
+      );
       run(
         'req',
+        '-config',
+        own,
         ...key,
         '-keyout',
         join(folder, `${subject}.key`),
@@ -53,8 +60,6 @@ commonName = supplied
         request,
         '-subj',
         `/CN=${subject}`,
-        '-addext',
-        names,
       );
       const [from, to] = expired ? ['20200101000000Z', '20200201000000Z'] : ['20260101000000Z', '20460101000000Z'];
       const files = ['-config', join(state, 'ca.conf'), '-keyfile', caKey, '-cert', ca];

@@ -95,6 +95,17 @@ test('too much to read is refused before it is read', async () => {
   assert.deepEqual(port.fetched, []);
 });
 
+test('what one request may read is of all partitions together', async () => {
+  const { port } = rig();
+  const bytes = [...port.partitions.values()].map(({ blobs }) => [...blobs.values()].reduce((n, b) => n + b.length, 0));
+  assert.ok(bytes.length > 1);
+  const tight = new FleetReader(port, () => nowMs, { ...fleetReaderLimits, scanBytes: Math.max(...bytes) });
+  await assert.rejects(tight.load(everything), Rejected);
+  const scanBytes = bytes.reduce((n, b) => n + b, 0);
+  const roomy = new FleetReader(port, () => nowMs, { ...fleetReaderLimits, scanBytes });
+  await roomy.load(everything);
+});
+
 test('too many texts start a new dictionary, and answers stay right', async () => {
   const { port } = rig();
   const reader = new FleetReader(port, () => nowMs, { ...fleetReaderLimits, dictionaryTexts: 1 });

@@ -70,6 +70,18 @@ async function ask(rig: Rig, security: ClientSecurity, address = rig.address): P
     client.close();
   }
 }
+/** The same of the one call that answers with a stream. */
+async function watch(rig: Rig, security: ClientSecurity): Promise<string> {
+  const client = connectQuery(rig.address, security);
+  try {
+    for await (const _ of client.watch({}, { deadlineMs: 20_000 })) return 'answered';
+    return 'ended';
+  } catch (error) {
+    return error instanceof QueryError ? error.status.code : String(error);
+  } finally {
+    client.close();
+  }
+}
 const ca = (): Buffer => readFileSync(own.ca);
 
 test('TLS: a right CA answers; a wrong one, and clear text, do not', async () => {
@@ -97,6 +109,8 @@ test('named certificates: a role each; one without a name in the file has none',
   const rig = await start(files({ tlsClientCa: own.ca, access: access({ certificates }) }));
   assert.equal(await ask(rig, { ca: ca(), ...pair('reader') }), 'answered');
   assert.equal(await ask(rig, { ca: ca(), ...pair('nobody') }), 'PERMISSION_DENIED');
+  own.issue('sly', { uri: 'http://sly/ DNS:reader x' });
+  assert.equal(await ask(rig, { ca: ca(), ...pair('sly') }), 'PERMISSION_DENIED');
 });
 
 test('tokens: none and unknown ones are refused, health and reflection included', async () => {
@@ -106,6 +120,9 @@ test('tokens: none and unknown ones are refused, health and reflection included'
   assert.equal(await ask(rig, { ca: ca(), token: 'secret' }), 'answered');
   assert.equal(await ask(rig, { ca: ca(), token: 'guess' }), 'UNAUTHENTICATED');
   assert.equal(await ask(rig, { ca: ca() }), 'UNAUTHENTICATED');
+  assert.equal(await watch(rig, { ca: ca(), token: 'secret' }), 'answered');
+  assert.equal(await watch(rig, { ca: ca(), token: 'guess' }), 'UNAUTHENTICATED');
+  assert.equal(await watch(rig, { ca: ca() }), 'UNAUTHENTICATED');
   assert.equal(await health(rig.address), 16);
   assert.equal(await health(rig.address, 'secret'), 0);
   assert.equal(await reflection(rig.address), 16);

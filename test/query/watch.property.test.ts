@@ -71,3 +71,14 @@ test('streams of any pace that share a topic each hold the newest answer they we
     }),
   );
 });
+
+test('a clock that was set back stops no stream', () => {
+  const watches = new Watches(1000);
+  const { stream } = watches.open({ query: undefined, interval: '1s' } as WatchRequest);
+  watches.answered(stream.topic, 'a', answerOf({ a: 1 }), 3_600_000);
+  assert.ok(watches.next(stream, 3_600_000));
+  assert.ok(watches.needsAnswer(stream.topic, 'a', 0));
+  watches.answered(stream.topic, 'b', answerOf({ a: 2 }), 0);
+  assert.equal(watches.next(stream, 0)?.message.rows.length, 1);
+  assert.equal(watches.needsAnswer(stream.topic, 'b', 1000), false);
+});

@@ -2,7 +2,9 @@
  * Flags of one verb on commander: flag > environment (MUSTER_…) > configuration files > default; a wrong one is three
  * lines and exit code 2.
  */
+import process from 'node:process';
 import { Command, CommanderError, Option } from 'commander';
+import { z } from 'zod';
 import { configFiles } from '../../shared/adapters/config-files.ts';
 import { MusterError } from '../../shared/runtime/errors.ts';
 import { nearest } from '../../shared/runtime/settings.ts';
@@ -39,6 +41,7 @@ export function readFlags(
   for (const operand of usage.operands) command.argument(operand);
   const files = section ? configFiles(section, process.env) : [];
   const names: string[] = [];
+  const read: (() => void)[] = [];
   for (const spec of usage.options) {
     const option = new Option(spec.flag, spec.help);
     option.env(
@@ -49,15 +52,25 @@ export function readFlags(
     );
     const name = option.attributeName();
     names.push(name);
-    const said = files.find((f) => Object.hasOwn(f.values, name))?.values[name];
-    if (said !== undefined) option.default(option.isBoolean() ? said === 'true' : spec.repeat ? [said].flat() : said);
-    else if (spec.fallback !== undefined) option.default(spec.fallback);
+    const file = files.find((f) => Object.hasOwn(f.values, name));
+    const said = file?.values[name];
+    const fallback = file ? (option.isBoolean() ? truth(`${file.path}: ${kebab(name)}`, said) : said) : spec.fallback;
+    const list = spec.repeat && fallback !== undefined ? [fallback].flat() : undefined;
+    if (fallback !== undefined) option.default(list ?? fallback);
     if (spec.repeat)
       option.argParser((value: string, earlier: unknown) => [
-        ...(Array.isArray(earlier) ? (earlier as string[]) : []),
+        // A flag takes the place of what a file says.
+        ...(Array.isArray(earlier) && earlier !== list ? (earlier as string[]) : []),
         value,
       ]);
     command.addOption(option);
+    read.push(() => {
+      const variable = process.env[option.envVar!];
+      if (variable === undefined || command.getOptionValueSource(name) !== 'env') return;
+      // Commander takes any text for true, and a list for one text.
+      if (option.isBoolean()) command.setOptionValueWithSource(name, truth(option.envVar!, variable), 'env');
+      else if (spec.repeat) command.setOptionValueWithSource(name, variable.split(' '), 'env');
+    });
   }
   try {
     command.parse([...argv], { from: 'user' });
@@ -70,6 +83,7 @@ export function readFlags(
       remedy: `${hint ? `${hint.replace(/[()]/g, '').toLowerCase()} See` : 'see'} \`muster ${usage.name} --help\``,
     });
   }
+  for (const variable of read) variable();
   if (section === 'up') refuseUnknown(files, names);
   if (section === 'cli') refuseUnknown(files, cliNames);
   const origins = names.map((name) => {
@@ -87,6 +101,15 @@ export function readFlags(
   };
 }
 
+const kebab = (name: string): string => name.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`);
+
+/** As a role reads a switch. Throws MusterError config/invalid. */
+function truth(place: string, said: unknown): boolean {
+  const parsed = z.stringbool().safeParse(said);
+  if (parsed.success) return parsed.data;
+  throw new MusterError('config/invalid', `${place} ${JSON.stringify(said)}: not true or false`);
+}
+
 /** What the section `cli` may set: of every verb that asks. */
 const cliNames = ['server', 'ca', 'cert', 'key', 'tokenFile', 'output', 'requireComplete'];
 
@@ -95,7 +118,6 @@ function refuseUnknown(files: ReturnType<typeof configFiles>, names: readonly st
     const unknown = Object.keys(values).find((key) => !names.includes(key));
     if (unknown === undefined) continue;
     const close = nearest(unknown, names);
-    const kebab = (name: string): string => name.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`);
     throw new MusterError('config/invalid', `read ${path}: unknown setting ${kebab(unknown)}`, {
       remedy: close ? `did you mean ${kebab(close)}?` : `it is one of ${names.map(kebab).join(', ')}`,
     });

@@ -154,7 +154,9 @@ function tokenOf(metadata: Metadata): string | undefined {
 
 function namesOf(certificate: PeerCertificate | undefined): string[] | undefined {
   if (!certificate) return undefined;
-  const names = [...(certificate.subjectaltname ?? '').matchAll(/DNS:([^,\s]+)/g)].map((m) => m[1]!);
+  // A name begins an entry: "DNS:" within another entry, in quotes or not, is text that its owner chose.
+  const alternatives = (certificate.subjectaltname ?? '').replace(/"(?:[^"\\]|\\.)*"/g, '');
+  const names = [...alternatives.matchAll(/(?:^|, )DNS:([^,\s]+)/g)].map((m) => m[1]!);
   const common: unknown = certificate.subject?.CN;
   return typeof common === 'string' ? [common, ...names] : names;
 }

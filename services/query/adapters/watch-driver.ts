@@ -83,6 +83,8 @@ export class WatchDriver {
     if (this.#answering >= answersAtOnce) await new Promise<void>((resolve) => this.#waiting.push(resolve));
     this.#answering++;
     try {
+      // Whoever asked may have gone while it waited.
+      if (topic.streams.size === 0) return;
       const signal = AbortSignal.any([this.#stop.signal, AbortSignal.timeout(this.deadlineMs)]);
       const answer = await this.source.answer(topic.query, signal);
       this.watches.answered(topic, state, answer, this.now());

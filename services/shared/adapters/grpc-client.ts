@@ -108,7 +108,7 @@ export function connectQuery(server: string, security: ClientSecurity = {}): Que
         definition.requestSerialize,
         definition.responseDeserialize,
         request,
-        new Metadata(),
+        metadata(),
         options.deadlineMs === undefined ? {} : { deadline: Date.now() + options.deadlineMs },
       );
       const cancel = (): void => call.cancel();
