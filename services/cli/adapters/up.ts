@@ -125,9 +125,9 @@ export async function up(parts: UpParts, options: UpOptions, place: UpPlace): Pr
   }
 }
 
-/** Roles get what Node and the programs need, and none of the settings or secrets that were meant for `up`. */
+/** Roles get what Node and the programs need and where the files are; no settings or secrets that were meant for `up`. */
 function childEnvironment(): Record<string, string> {
-  const passed = ['LANG', 'LC_ALL', 'TZ', 'HOME', 'TMPDIR'];
+  const passed = ['LANG', 'LC_ALL', 'TZ', 'HOME', 'TMPDIR', 'MUSTER_CONFIG_DIR'];
   const found = passed.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]] as const]));
   return {
     ...Object.fromEntries(found),
