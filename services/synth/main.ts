@@ -5,8 +5,9 @@ import { natsAccess } from '../shared/adapters/credential-files.ts';
 import { createNatsAgentBus } from '../shared/adapters/nats-agent-bus.ts';
 import { createLog } from '../shared/adapters/pino-log.ts';
 import { failRole, onceTold } from '../shared/adapters/role-process.ts';
+import { roleSettings } from '../shared/adapters/role-settings.ts';
 import { exitUnconfirmed } from '../shared/runtime/exit-codes.ts';
-import { resolveSettings, roleHelp } from '../shared/runtime/settings.ts';
+import { roleHelp } from '../shared/runtime/settings.ts';
 import { driveSynth } from './adapters/drive.ts';
 import { synthSettings } from './config.ts';
 import { createFleet, isUnsent, nameOf, step } from './synth.ts';
@@ -15,7 +16,7 @@ import { knownTotals } from './totals.ts';
 const stopBoundMs = 8_000;
 
 async function main(): Promise<void> {
-  const { values } = resolveSettings(synthSettings, { argv: process.argv.slice(2), env: process.env });
+  const { values } = roleSettings('synth', synthSettings);
   if (values.help) {
     process.stdout.write(
       roleHelp(

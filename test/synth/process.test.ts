@@ -1,6 +1,11 @@
 /** A synthetic fleet through the real bus, aggregator, store and query service: every event, whatever the hosts do. */
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import test from 'node:test';
+import { tellFlag } from '../../services/shared/adapters/role-settings.ts';
 import { connectQuery } from '../../services/shared/adapters/grpc-client.ts';
 import type { QueryResponse } from '../../services/shared/contract/query.ts';
 import { startRole, totalsOf, type Role } from '../bench/fleet/rig.ts';
@@ -47,4 +52,24 @@ test('churn, restarts and late hosts change no total', { skip, timeout: 120_000 
     await redis.stop();
     await nats.stop();
   }
+});
+
+test('it hears its section of the configuration files; a flag is stronger', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'muster-synth-'));
+  const file = join(folder, 'config.yaml');
+  const main = join(import.meta.dirname, '../../services/synth/main.ts');
+  const tell = (...words: string[]) =>
+    spawnSync(process.execPath, ['--import', 'tsx', main, ...words, tellFlag], {
+      encoding: 'utf8',
+      env: { ...process.env, MUSTER_CONFIG_DIR: folder },
+    });
+  writeFileSync(file, 'synth:\n  rows: 7\n  hosts: 8\n  nats-user: aggregator\n');
+  const told = JSON.parse(tell('--hosts', '9').stdout) as { setting: string; value: string; origin: string }[];
+  const valueOf = (name: string) => told.find((t) => t.setting === name);
+  assert.deepEqual(valueOf('rows'), { setting: 'rows', value: '7', origin: `file ${file}` });
+  assert.equal(valueOf('nats-user')?.value, 'aggregator');
+  assert.equal(valueOf('hosts')?.value, '9');
+  writeFileSync(file, 'synth:\n  rowss: 7\n');
+  assert.match(tell().stderr, /unknown setting rowss[^]*did you mean rows\?/);
+  rmSync(folder, { recursive: true });
 });

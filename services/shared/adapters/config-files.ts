@@ -12,7 +12,7 @@ import { LineCounter, parseDocument } from 'yaml';
 import { describeCause, MusterError } from '../runtime/errors.ts';
 import { nearest, type Sources } from '../runtime/settings.ts';
 
-export const sections = ['up', 'loader', 'agent', 'aggregator', 'query', 'cli'] as const;
+export const sections = ['up', 'loader', 'agent', 'aggregator', 'query', 'synth', 'cli'] as const;
 export type Section = (typeof sections)[number];
 type Files = NonNullable<Sources['files']>;
 
