@@ -136,6 +136,20 @@ test('records: a series is a line a point, an answer without rows is a line', ()
     'host,hosts,time,value,ratePerSecond\na,1,1970-01-01T00:00:00Z,1,0.1\n',
   );
   assert.equal(csv({ rows: [] }), '');
+  const clashing = { value: 'v', hosts: 'h', count: 'c', label_value: 'l' };
+  assert.equal(
+    csv({
+      rows: [
+        { labels: clashing, value: '1', hosts: 2 },
+        { labels: {}, count: '3' },
+      ],
+    }),
+    'label_label_value,label_hosts,label_count,label_value,value,hosts,count\nv,h,c,l,1,2,\n,,,,,,3\n',
+  );
+  assert.equal(
+    csv({ series: [{ labels: { value: 'v' }, points }] }).split('\n')[0],
+    'label_value,time,value,ratePerSecond',
+  );
   assert.equal(jsonLines({ host: { host: 'a', lag: { seconds: '1', nanos: 0 } } }), '{"host":"a","lag":"1s"}\n');
 });
 

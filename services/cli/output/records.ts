@@ -32,24 +32,47 @@ function text(value: unknown, field: string): string {
   return typeof json === 'string' ? json : JSON.stringify(json);
 }
 
+const labelsOf = (row: Fields): readonly (readonly [string, string])[] => {
+  const labels = row['labels'];
+  return typeof labels === 'object' && labels !== null && !Array.isArray(labels)
+    ? Object.entries(labels as Record<string, string>)
+    : [];
+};
+const pointsOf = (row: Fields): readonly Fields[] => (Array.isArray(row['points']) ? (row['points'] as Fields[]) : []);
+const namesOf = (fields: Fields): string[] => Object.keys(fields).filter((name) => !name.startsWith('_'));
+
+/** A label has a column of its name, or, where a field of any row has that name, one with `label_` in front. */
+function labelColumns(rows: readonly Fields[]): (label: string) => string {
+  const fields = new Set(rows.flatMap((row) => [row, ...pointsOf(row)].flatMap(namesOf)));
+  const labels = new Set(rows.flatMap((row) => labelsOf(row).map(([label]) => label)));
+  return (label) => {
+    if (!fields.has(label)) return label;
+    let column = `label_${label}`;
+    while (fields.has(column) || labels.has(column)) column = `label_${column}`;
+    return column;
+  };
+}
+
 /** Each label is a column of its own; a series is a line for each of its points. */
-function recordsOf(row: Fields): Map<string, string>[] {
+function recordsOf(row: Fields, columnOf: (label: string) => string): Map<string, string>[] {
   const own = new Map<string, string>();
   for (const [name, value] of Object.entries(row)) {
     if (name.startsWith('_')) continue;
     if (name === 'labels' && value !== null && !Array.isArray(value))
-      for (const [label, v] of Object.entries(value as Record<string, string>)) own.set(label, v);
+      for (const [label, v] of labelsOf(row)) own.set(columnOf(label), v);
     else if (name !== 'points') own.set(name, text(value, name));
   }
-  const points = row['points'];
-  if (!Array.isArray(points) || points.length === 0) return [own];
-  return (points as Fields[]).map(
+  const points = pointsOf(row);
+  if (points.length === 0) return [own];
+  return points.map(
     (point) => new Map([...own, ...Object.entries(point).map(([name, v]) => [name, text(v, name)] as const)]),
   );
 }
 
 export function csv(answer: object): string {
-  const records = rowsOf(answer).flatMap(recordsOf);
+  const rows = rowsOf(answer);
+  const columnOf = labelColumns(rows);
+  const records = rows.flatMap((row) => recordsOf(row, columnOf));
   const columns = [...new Set(records.flatMap((r) => [...r.keys()]))];
   if (columns.length === 0) return '';
   return [columns, ...records.map((r) => columns.map((c) => r.get(c) ?? ''))]
