@@ -23,7 +23,15 @@ export function labelled(probe: LoadedProbe, table: string): Labelled[] {
   const contents = probe.read(undefined, number);
   const decoders = decodersOf(schema.labels, { machine: machine(), nameOf: createHostNames(() => performance.now()) });
   const found = new Map<string, Labelled>();
-  for (const { key, values } of contents.rows) {
+  for (const { row, key, values } of contents.rows) {
+    // A CPU's spare: issued, in no hash, and nothing was counted in it.
+    if (key.length === 0) {
+      assert.ok(
+        values.every((v) => v === 0n),
+        `row ${row} of ${table} has counts and no key`,
+      );
+      continue;
+    }
     const texts = decodeLabels(decoders, new DataView(key.buffer, key.byteOffset, key.byteLength), 0);
     const labels: Record<string, string> = {};
     schema.labels.forEach((label, i) => {

@@ -148,13 +148,6 @@ export const bugs: readonly PlantedBug[] = [
     replace: `  const seen = l.retiredSeen.map((sum) => sum);`,
   },
   {
-    name: 'send no keyframe after a publish that failed',
-    file: 'services/agent/agent.ts',
-    find: `    l.active.keyframeDue = true;
-    if (l.finalTokens`,
-    replace: `    if (l.finalTokens`,
-  },
-  {
     name: 'leave out the overflow row',
     file: 'services/agent/batch/changed-rows.ts',
     find: `for (let row = 0, at = 0; row < count; row++, at += stride) {`,
