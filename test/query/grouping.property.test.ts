@@ -2,7 +2,8 @@
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { quantileOf, type Distribution } from '../../services/query/answer/query-histogram.ts';
+import type { Distribution } from '../../services/query/answer/distributions.ts';
+import { quantileOf } from '../../services/query/answer/query-histogram.ts';
 import { Sums } from '../../services/query/answer/sums.ts';
 import { Query, finish } from '../../services/query/query.ts';
 import { bucketOf } from '../../services/shared/algebra/histogram.ts';

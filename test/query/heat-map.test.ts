@@ -83,6 +83,37 @@ test('the buckets of all steps add up to those of the whole', () => {
   );
 });
 
+test('the sum of a large grouping gives way often, and is what a count of the observations is', () => {
+  const comms = 6000;
+  const value = (back: number, i: number): bigint => BigInt((i % 11) + back);
+  const windows = Array.from({ length: 6 }, (_, back) =>
+    Object.fromEntries(Array.from({ length: comms }, (__, i) => [`c${i}`, [value(back, i)]])),
+  );
+  const answer = new Query().answer('QueryHistogram', { ...blank, pageSize: 1 }, fleet(windows), nowMs);
+  let turns = 0;
+  let step = answer.next();
+  for (; !step.done; step = answer.next()) turns++;
+  // The cells are passed over twice; the scan itself gives way every 65,536 rows.
+  assert.ok(turns >= 4, `${turns} turns`);
+  const { overall, rows } = step.value;
+  assert.equal(rows.length, 1);
+  assert.equal(overall!.count, String(comms * windows.length));
+  for (const [back] of windows.entries()) {
+    const point = overall!.points.find((p) => Number(p.time!.seconds) * 1000 === lastMs - back * 10_000)!;
+    // Below 16 a bucket is one value.
+    const expected = new Map<string, number>();
+    for (let i = 0; i < comms; i++) {
+      const bucket = String(value(back, i));
+      expected.set(bucket, (expected.get(bucket) ?? 0) + 1);
+    }
+    const found = point.buckets.map((b) => [b.lower, Number(b.count)] as const);
+    assert.deepEqual(
+      found,
+      [...expected].sort(([a], [b]) => Number(a) - Number(b)),
+    );
+  }
+});
+
 test('steps that are too many, no multiple of a window, or of no time are refused', () => {
   const refusal = (more: Partial<QueryHistogramRequest>) => {
     try {

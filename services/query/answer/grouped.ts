@@ -48,10 +48,12 @@ export class Cells {
     return this.#cells.get(this.#key(group, step, column)) ?? -1;
   }
 
-  /** Group and column of every cell, in the order they were made. */
-  *places(): Generator<{ group: number; column: number }> {
-    for (const key of this.#cells.keys())
-      yield { group: Math.floor(key / columnsMax / this.steps), column: key % columnsMax };
+  /** Where every cell is, in the order they were made. */
+  *places(): Generator<{ group: number; step: number; column: number }> {
+    for (const key of this.#cells.keys()) {
+      const row = Math.floor(key / columnsMax);
+      yield { group: Math.floor(row / this.steps), step: row % this.steps, column: key % columnsMax };
+    }
   }
 
   #key(group: number, step: number, column: number): number {

@@ -12,6 +12,7 @@ import type {
 } from '../../shared/contract/query.ts';
 import { bucketLower, bucketUpper } from '../../shared/algebra/histogram.ts';
 import { cover, duration, emptyCoverage, timestamp } from './coverage.ts';
+import { distribute, type Distributed, type Distribution, type Distributions } from './distributions.ts';
 import type { Grouped } from './grouped.ts';
 import { ask, errorBounds, labelsOf, nothingYet, totalBound, totalUnlabelled } from './grouping.ts';
 import { findMetric, metricsOf } from './metric.ts';
@@ -28,9 +29,6 @@ const defaultQuantiles = [0.5, 0.9, 0.99, 0.999] as const;
 const quantilesMax = 32;
 /** A heat map's columns: with every bucket in use a row and the sum of all still fit one reply. */
 const stepsMax = 64;
-
-/** Count by bucket number, ascending, nothing that is zero. */
-export type Distribution = readonly (readonly [bucket: number, count: bigint])[];
 
 export function quantileOf(quantile: number, distribution: Distribution): Quantile | undefined {
   const count = distribution.reduce((n, [, c]) => n + c, 0n);
@@ -103,6 +101,7 @@ export function* prepareHistogram(
   }
   return histogramPages({
     grouped,
+    distributions: yield* distribute(grouped),
     ranked,
     bounds,
     groupBy: q.groupBy,
@@ -125,6 +124,7 @@ export function* prepareHistogram(
 
 interface Parts {
   readonly grouped: Grouped;
+  readonly distributions: Distributions;
   readonly ranked: readonly number[];
   /** By rank. */
   readonly bounds: readonly bigint[];
@@ -141,47 +141,35 @@ interface Parts {
 
 /** Cuts pages; a function of its own, so that a kept answer holds its parts and not the fleet. */
 function histogramPages(p: Parts): Prepared<'QueryHistogram'> {
-  const { grouped, ranked, groupBy, quantiles, steps } = p;
-  const columns = sortedColumns(grouped);
+  const { grouped, distributions, ranked, groupBy, quantiles, steps } = p;
   const texts = (r: number): string[] => grouped.groups.texts(ranked[r]!);
   const shown = (distribution: Distribution) => ({
     count: int64(countOf(distribution)),
     quantiles: quantiles.map((q) => quantileOf(q, distribution)).filter((q) => q !== undefined),
     buckets: distribution.map(bucketMessage),
   });
-  /** `at` gives the distribution of a step. */
-  const rowOf = (distribution: Distribution, sum: bigint, at: (step: number) => Distribution): HistogramRow => {
-    const count = countOf(distribution);
-    return {
-      labels: {},
-      ...shown(distribution),
-      sum: int64(sum),
-      points: Array.from({ length: steps?.count ?? 0 }, (_, s) => ({
-        time: timestamp(steps!.fromMs + s * steps!.lengthMs),
-        ...shown(at(s)),
-      })),
-      hosts: 0,
-      errorBound: '0',
-      ratePerSecond: p.seconds > 0 ? Number(count) / p.seconds : 0,
-    };
-  };
-  const together = (of: (group: number) => Distribution): Distribution => {
-    const whole = new Map<number, bigint>();
-    for (const g of ranked) for (const [b, c] of of(g)) whole.set(b, (whole.get(b) ?? 0n) + c);
-    return [...whole].sort(([a], [b]) => a - b);
-  };
+  const rowOf = ({ whole, steps: bySteps }: Distributed, sum: bigint): HistogramRow => ({
+    labels: {},
+    ...shown(whole),
+    sum: int64(sum),
+    points: steps
+      ? bySteps.map((distribution, s) => ({
+          time: timestamp(steps.fromMs + s * steps.lengthMs),
+          ...shown(distribution),
+        }))
+      : [],
+    hosts: 0,
+    errorBound: '0',
+    ratePerSecond: p.seconds > 0 ? Number(countOf(whole)) / p.seconds : 0,
+  });
   const overallSum = ranked.reduce((n, g) => n + grouped.sums.at(g), 0n);
-  const overallRow = rowOf(
-    together((g) => distributionOf(grouped, g, columns)),
-    overallSum,
-    (s) => together((g) => distributionOf(grouped, g, columns, s)),
-  );
+  const overallRow = rowOf(distributions.overall, overallSum);
   const overall = { ...overallRow, hosts: p.hosts, errorBound: int64(p.missing) };
   return {
     count: ranked.length,
     page(first, wanted, next) {
       const last = fitPage(first, Math.min(wanted, ranked.length), (r) => {
-        const buckets = distributionOf(grouped, ranked[r]!, columns).length;
+        const buckets = distributions.of(ranked[r]!).whole.length;
         // A step has at most the buckets of the whole.
         const rows = 1 + (steps?.count ?? 0);
         return 128 + rows * (24 + quantiles.length * 40 + buckets * 34) + textBytes(groupBy) + textBytes(texts(r));
@@ -189,9 +177,7 @@ function histogramPages(p: Parts): Prepared<'QueryHistogram'> {
       let residual = p.total;
       for (let r = 0; r < last; r++) residual -= grouped.totals.at(ranked[r]!);
       const rows = ranked.slice(first, last).map((g, i) => ({
-        ...rowOf(distributionOf(grouped, g, columns), grouped.sums.at(g), (s) =>
-          distributionOf(grouped, g, columns, s),
-        ),
+        ...rowOf(distributions.of(g), grouped.sums.at(g)),
         labels: labelsOf(groupBy, texts(first + i)),
         hosts: grouped.hostCounts[g]!,
         errorBound: int64(p.bounds[first + i]!),
@@ -206,28 +192,6 @@ function histogramPages(p: Parts): Prepared<'QueryHistogram'> {
       };
     },
   };
-}
-
-const sortedColumns = (grouped: Grouped): (readonly [column: number, bucket: number])[] =>
-  grouped.buckets.map((bucket, column) => [column, bucket] as const).sort(([, a], [, b]) => a - b);
-
-function distributionOf(
-  grouped: Grouped,
-  group: number,
-  columns: readonly (readonly [number, number])[],
-  step?: number,
-): Distribution {
-  const found: (readonly [number, bigint])[] = [];
-  const [first, last] = step === undefined ? [0, grouped.cells.steps - 1] : [step, step];
-  for (const [column, bucket] of columns) {
-    let count = 0n;
-    for (let s = first; s <= last; s++) {
-      const cell = grouped.cells.find(group, s, column);
-      if (cell >= 0) count += grouped.counts.at(cell);
-    }
-    if (count > 0n) found.push([bucket, count]);
-  }
-  return found;
 }
 
 const countOf = (distribution: Distribution): bigint => distribution.reduce((n, [, c]) => n + c, 0n);
