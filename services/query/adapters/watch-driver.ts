@@ -27,6 +27,8 @@ const slackMs = 5;
 export class WatchDriver {
   readonly #sinks = new Map<WatchStream, { readonly sink: WatchSink; ready: boolean }>();
   readonly #wake = new Map<Topic, () => void>();
+  /** Aborted when a topic's last stream leaves: an answer that nobody waits for gives its slot back. */
+  readonly #left = new Map<Topic, AbortController>();
   readonly #waiting: (() => void)[] = [];
   readonly #stop = new AbortController();
   #answering = 0;
@@ -60,37 +62,45 @@ export class WatchDriver {
   #drop(stream: WatchStream): void {
     this.#sinks.delete(stream);
     this.watches.close(stream);
-    if (stream.topic.streams.size === 0) this.#wake.get(stream.topic)?.();
+    if (stream.topic.streams.size > 0) return;
+    this.#left.get(stream.topic)?.abort();
+    this.#wake.get(stream.topic)?.();
   }
 
   async #run(topic: Topic): Promise<void> {
+    const left = new AbortController();
+    this.#left.set(topic, left);
     try {
       while (topic.streams.size > 0) {
         const state = await this.source.state();
         if (topic.streams.size === 0) return;
-        if (this.watches.needsAnswer(topic, state, this.now())) await this.#answer(topic, state);
+        if (this.watches.needsAnswer(topic, state, this.now())) await this.#answer(topic, state, left.signal);
         for (const stream of topic.streams) this.#offer(stream);
         await this.#sleep(topic);
       }
     } catch (error) {
       this.#failAll(topic, error);
     } finally {
+      this.#left.delete(topic);
       this.#wake.delete(topic);
     }
   }
 
-  async #answer(topic: Topic, state: string): Promise<void> {
-    if (this.#answering >= answersAtOnce) await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    this.#answering++;
+  async #answer(topic: Topic, state: string, left: AbortSignal): Promise<void> {
+    if (this.#answering < answersAtOnce) this.#answering++;
+    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
     try {
       // Whoever asked may have gone while it waited.
-      if (topic.streams.size === 0) return;
-      const signal = AbortSignal.any([this.#stop.signal, AbortSignal.timeout(this.deadlineMs)]);
+      if (left.aborted) return;
+      const signal = AbortSignal.any([this.#stop.signal, left, AbortSignal.timeout(this.deadlineMs)]);
       const answer = await this.source.answer(topic.query, signal);
       this.watches.answered(topic, state, answer, this.now());
     } finally {
-      this.#answering--;
-      this.#waiting.shift()?.();
+      // To the next in line and not through the count, or one more could start before that one wakes. The answer has
+      // ended by now: one that was aborted kept its slot until it stopped working.
+      const next = this.#waiting.shift();
+      if (next) next();
+      else this.#answering--;
     }
   }
 
