@@ -4,7 +4,8 @@ import type { Fleet } from '../../services/query/checkpoint/fleet.ts';
 import type { MethodName, RequestOf, ResponseOf } from '../../services/shared/contract/query.ts';
 import { nowMs, type CountedRow } from './checkpoints.ts';
 
-const blank = {
+/** Every field of every request, with nothing said. */
+export const blank = {
   metric: '',
   selector: '',
   groupBy: [],

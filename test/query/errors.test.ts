@@ -13,6 +13,7 @@ import {
 } from '../../services/shared/contract/rpc-status.ts';
 import { errorCodes, MusterError } from '../../services/shared/runtime/errors.ts';
 import { fleetOf, nowMs, observed, runqueue, syscalls } from './checkpoints.ts';
+import { blank } from './ask.ts';
 
 const made = fleetOf([
   {
@@ -26,21 +27,6 @@ const made = fleetOf([
   { host: 'idle', tables: [{ schema: runqueue, rows: [] }] },
 ]);
 const fleet = { ...made, state: 'the state of these tests' };
-const blank = {
-  metric: '',
-  selector: '',
-  groupBy: [],
-  range: '',
-  startTime: undefined,
-  endTime: undefined,
-  orderBy: '',
-  pageSize: 0,
-  pageToken: '',
-  step: '',
-  quantiles: [],
-  label: '',
-  host: '',
-};
 const at = (ms: number) => ({ seconds: String(Math.floor(ms / 1000)), nanos: 0 });
 
 function statusFor<M extends MethodName>(method: M, request: object): RpcStatus {

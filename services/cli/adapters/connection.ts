@@ -1,6 +1,6 @@
 /** How the command line reaches the query service: what it trusts and shows, read from the files that flags name. */
-import { readFileSync } from 'node:fs';
 import type { ClientSecurity } from '../../shared/adapters/grpc-client.ts';
+import { readNamedFile } from '../../shared/adapters/named-file.ts';
 import { MusterError } from '../../shared/runtime/errors.ts';
 import type { ConnectionFiles } from '../output/grpcurl.ts';
 import type { OptionSpec } from '../output/verb.ts';
@@ -28,10 +28,4 @@ export function clientSecurity({ ca, cert, key, tokenFile }: ConnectionFiles): C
   };
 }
 
-function read(flag: string, path: string): Buffer {
-  try {
-    return readFileSync(path);
-  } catch (cause) {
-    throw new MusterError('config/invalid', `${flag} ${path}`, { cause, remedy: 'check path and permissions' });
-  }
-}
+const read = (flag: string, path: string): Buffer => readNamedFile(`${flag} ${path}`, path);

@@ -2,8 +2,8 @@
  * Files that are read again when they change: certificates, keys, access rules. What cannot be used is said once and
  * the last good content stays in force, so that a half-written renewal closes no door and opens none.
  */
-import { readFileSync } from 'node:fs';
-import { describeCause, MusterError } from '../../shared/runtime/errors.ts';
+import { readNamedFile } from '../../shared/adapters/named-file.ts';
+import { describeCause } from '../../shared/runtime/errors.ts';
 import type { Log } from '../../shared/runtime/log.ts';
 
 /** How often the files are compared: few, small, and read through the page cache. */
@@ -47,10 +47,4 @@ export function watchFiles<T>(
   };
 }
 
-function read(path: string): Buffer {
-  try {
-    return readFileSync(path);
-  } catch (cause) {
-    throw new MusterError('config/invalid', `read ${path}`, { cause, remedy: 'check path and permissions' });
-  }
-}
+const read = (path: string): Buffer => readNamedFile(`read ${path}`, path);

@@ -1,7 +1,7 @@
 /** Reads, once and at the start, the credentials that settings name. A process may give up its privileges afterwards. */
-import { readFileSync } from 'node:fs';
 import type { NatsValues, RedisValues } from '../contract/connections.ts';
 import { MusterError } from '../runtime/errors.ts';
+import { readNamedFile } from './named-file.ts';
 import type { NatsAccess } from './nats-connection.ts';
 import type { RedisAccess } from './redis-connection.ts';
 
@@ -60,10 +60,4 @@ function identity(
 const secret = (flag: string, path: string | undefined): string | undefined =>
   path === undefined ? undefined : read(flag, path).toString().trim();
 
-function read(flag: string, path: string): Buffer {
-  try {
-    return readFileSync(path);
-  } catch (cause) {
-    throw new MusterError('config/invalid', `${flag} ${path}`, { cause, remedy: 'check path and permissions' });
-  }
-}
+const read = (flag: string, path: string): Buffer => readNamedFile(`${flag} ${path}`, path);
