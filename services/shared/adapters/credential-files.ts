@@ -1,16 +1,9 @@
 /** Reads, once and at the start, the credentials that settings name. A process may give up its privileges afterwards. */
-import type { NatsValues, RedisValues } from '../contract/connections.ts';
+import type { NatsValues, RedisValues, TlsIdentity } from '../contract/connections.ts';
 import { MusterError } from '../runtime/errors.ts';
 import { readNamedFile } from './named-file.ts';
 import type { NatsAccess } from './nats-connection.ts';
 import type { RedisAccess } from './redis-connection.ts';
-
-/** What a TLS socket is made from; absent: clear text. */
-export interface TlsIdentity {
-  readonly ca?: string;
-  readonly cert?: string;
-  readonly key?: string;
-}
 
 /** Throws MusterError config/invalid that names the flag. */
 export function natsAccess(v: NatsValues): NatsAccess {

@@ -3,9 +3,9 @@
  * Refused credentials and a server without JetStream are told apart from a server that is merely away.
  */
 import { connect, credsAuthenticator, Events, type NatsConnection, type NatsError } from 'nats';
+import type { TlsIdentity } from '../contract/connections.ts';
 import { MusterError, describeCause } from '../runtime/errors.ts';
 import type { Log } from '../runtime/log.ts';
-import type { TlsIdentity } from './credential-files.ts';
 
 /** Where the bus is, and what opens it. */
 export interface NatsAccess {

@@ -3,9 +3,9 @@
  * ioredis would repeat what was in flight when a connection broke. Its errors become MusterErrors here, once.
  */
 import { Cluster, Redis } from 'ioredis';
+import type { TlsIdentity } from '../contract/connections.ts';
 import { describeCause, MusterError } from '../runtime/errors.ts';
 import type { Log } from '../runtime/log.ts';
-import type { TlsIdentity } from './credential-files.ts';
 
 /** Where the store is, and what opens it. */
 export interface RedisAccess {

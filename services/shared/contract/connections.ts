@@ -44,3 +44,10 @@ export const redisSettings = {
 type Values<S> = { readonly [K in keyof S]: S[K] extends Setting<infer T> ? T : never };
 export type NatsValues = Values<typeof natsSettings>;
 export type RedisValues = Values<typeof redisSettings>;
+
+/** What a TLS socket is made from, in PEM; absent altogether: clear text. */
+export interface TlsIdentity {
+  readonly ca?: string;
+  readonly cert?: string;
+  readonly key?: string;
+}
