@@ -68,6 +68,30 @@ for (const prefix of ['base/', 'series/']) {
   });
 }
 
+test('rows of a lineage whose maps are gone, and their labels with the store, are lost: nobody brings them again', () => {
+  const kernel = new ModelLineage();
+  const bench = new Bench(kernel.partition);
+  kernel.count('a', 10);
+  bench.batch(kernel.message(1));
+  const next = new ModelLineage({ uuid: 2, createdS: 50 });
+  next.count('a', 5);
+  bench.batch(next.message(51));
+  bench.commit();
+  bench.commit();
+  startDamaged(bench, 'series/');
+  bench.batch(next.message(52));
+  bench.commit();
+  assert.deepEqual(byName(bench.totals), { 'web-1/syscalls/a': 5n });
+  const ledgers = hostRecord(bench.blobs).lineages.flatMap((l) => l.ledgers);
+  assert.deepEqual(
+    ledgers.map((l) => [l.seen, l.lost]),
+    [
+      [10n, 10n],
+      [5n, 0n],
+    ],
+  );
+});
+
 test('without its record a host is learned anew, and what had been folded is stated as lost', () => {
   const { kernel, bench } = prepared();
   startDamaged(bench, 'host/');

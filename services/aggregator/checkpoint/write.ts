@@ -20,6 +20,7 @@ import {
 } from '../../shared/contract/checkpoint-codec.ts';
 import { encodeMessage, u64 } from '../../shared/contract/encode.ts';
 import { assert } from '../../shared/runtime/assert.ts';
+import { lostOpen } from '../merge/fold.ts';
 import type { FoldedLedger, HostState, LineageState, MergeState, OpenWindow } from '../merge/state.ts';
 
 assert(rowsPerPage === pageRows, 'a page of rows in memory is a page in the checkpoint');
@@ -153,7 +154,7 @@ function lineageRecord(l: LineageState): LineageRecord {
         seen: t.seen,
         overflow: t.rows.overflow(),
         failed: t.failed,
-        lost: 0n,
+        lost: lostOpen(l, g, i),
         quarantined: 0n,
         current: true,
         generation: g.generation,

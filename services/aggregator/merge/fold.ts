@@ -43,12 +43,6 @@ export function foldReady(state: MergeState, host: HostState, lineage: LineageSt
 /** Folds all that is open, complete or not: nothing more will come of this lineage. */
 export function foldAll(state: MergeState, host: HostState, lineage: LineageState): void {
   while (lineage.open.length > 0) {
-    const oldest = lineage.open[0]!;
-    for (const [i, t] of oldest.tables.entries()) {
-      // What older generations never brought is stated as lost already, by the newest one's word.
-      const missing = oldest.generation === lineage.generation ? t.seen - t.rows.total() : 0n;
-      if (missing > 0n) lineage.folded[i]!.lost += missing;
-    }
     foldOldest(state, host, lineage);
   }
   if (lineage.generation > lineage.foldedThrough) lineage.foldedThrough = lineage.generation;
@@ -99,6 +93,7 @@ function foldOldest(state: MergeState, host: HostState, lineage: LineageState): 
     const total = t.rows.total();
     folded.held += total;
     if (t.sealed && total > t.seen) folded.excess += total - t.seen;
+    if (total < t.seen) folded.lost += t.seen - total;
     folded.overflow += t.rows.overflow();
     for (let c = 0; c < 4; c++) folded.failed[c] = folded.failed[c]! + (t.failed[c] ?? 0n);
   }
@@ -112,7 +107,18 @@ export const trulyHeld = (folded: FoldedLedger): bigint => folded.held - folded.
 const nothingMissing = (lineage: LineageState, g: GenerationState): boolean =>
   g.tables.every((t, i) => t.retiredSeen <= trulyHeld(lineage.folded[i]!));
 
-/** What the lineage itself says to have seen, and this store does not hold. */
+/**
+ * What a generation saw and its rows do not hold, once no more is awaited: it is not the newest, or its lineage has
+ * ended. A repeat that brings the rows after all takes it back.
+ */
+export function lostOpen(lineage: LineageState, g: GenerationState, table: number): bigint {
+  if (g.generation === lineage.generation && lineage.status === 'live') return 0n;
+  const { seen, rows } = g.tables[table]!;
+  const missing = seen - rows.total();
+  return missing > 0n ? missing : 0n;
+}
+
+/** What the lineage itself says to have seen in generations that this store knows nothing of, or less than all. */
 export function stateLost(lineage: LineageState): void {
   for (const [i, folded] of lineage.folded.entries()) {
     let retired = 0n;
@@ -121,8 +127,9 @@ export function stateLost(lineage: LineageState): void {
       const t = g.tables[i]!;
       if (t.retiredSeen > retired) retired = t.retiredSeen;
       if (g.generation === lineage.generation) continue;
-      // Rows alone: an early batch of a generation whose final one never comes says what was seen, and does not bring it.
-      older += t.rows.total();
+      // What of it is missing is stated with the generation (lostOpen).
+      const held = t.rows.total();
+      older += held > t.seen ? held : t.seen;
     }
     // Without the newest generation at hand its word on the past is not at hand either: what was stated stands.
     if (lineage.open.at(-1)?.generation !== lineage.generation) continue;

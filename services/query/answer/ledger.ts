@@ -104,7 +104,7 @@ export function balanceOf(host: FleetHost, table: HostTable): Balance {
   let runningSeen = 0n;
   let lost = 0n;
   for (const r of recordsOf(host, table)) {
-    if (r.current) runningSeen += r.seen;
+    if (r.current) runningSeen += r.seen - r.lost;
     else {
       foldedSeen += r.seen;
       lost += r.lost;
@@ -133,7 +133,8 @@ function sealedProblem(host: FleetHost, table: HostTable): string | undefined {
     for (const r of record.ledgers) {
       if (r.table !== table.key || !r.current || !r.sealed) continue;
       const rows = heldBy(table.lasts.filter((b) => b.lineage === key && b.generation === r.generation));
-      if (rows !== r.seen) return `sealed generation ${r.generation} saw ${r.seen}, its rows hold ${rows}`;
+      if (rows + r.lost !== r.seen)
+        return `sealed generation ${r.generation} saw ${r.seen}, its rows hold ${rows}, lost ${r.lost}`;
     }
   }
   return undefined;
