@@ -20,8 +20,7 @@ import {
 } from '../../shared/contract/checkpoint-codec.ts';
 import { encodeMessage, u64 } from '../../shared/contract/encode.ts';
 import { assert } from '../../shared/runtime/assert.ts';
-import { lostOpen } from '../merge/fold.ts';
-import type { FoldedLedger, HostState, LineageState, MergeState, OpenWindow } from '../merge/state.ts';
+import type { FoldedLedger, GenerationState, HostState, LineageState, MergeState, OpenWindow } from '../merge/state.ts';
 
 assert(rowsPerPage === pageRows, 'a page of rows in memory is a page in the checkpoint');
 
@@ -186,6 +185,17 @@ function lineageRecord(l: LineageState): LineageRecord {
     historyBoottimeNs: l.historyBoottimeNs,
     detachedWallNs: l.detachedWallNs,
   };
+}
+
+/**
+ * What a generation saw and its rows do not hold, once no more is awaited: it is not the newest, or its lineage has
+ * ended. A repeat that brings the rows after all takes it back.
+ */
+function lostOpen(lineage: LineageState, g: GenerationState, table: number): bigint {
+  if (g.generation === lineage.generation && lineage.status === 'live') return 0n;
+  const { seen, rows } = g.tables[table]!;
+  const missing = seen - rows.total();
+  return missing > 0n ? missing : 0n;
 }
 
 const foldedRecord = (probe: string, table: string, f: FoldedLedger): LedgerRecord => ({

@@ -107,17 +107,6 @@ export const trulyHeld = (folded: FoldedLedger): bigint => folded.held - folded.
 const nothingMissing = (lineage: LineageState, g: GenerationState): boolean =>
   g.tables.every((t, i) => t.retiredSeen <= trulyHeld(lineage.folded[i]!));
 
-/**
- * What a generation saw and its rows do not hold, once no more is awaited: it is not the newest, or its lineage has
- * ended. A repeat that brings the rows after all takes it back.
- */
-export function lostOpen(lineage: LineageState, g: GenerationState, table: number): bigint {
-  if (g.generation === lineage.generation && lineage.status === 'live') return 0n;
-  const { seen, rows } = g.tables[table]!;
-  const missing = seen - rows.total();
-  return missing > 0n ? missing : 0n;
-}
-
 /** What the lineage itself says to have seen in generations that this store knows nothing of, or less than all. */
 export function stateLost(lineage: LineageState): void {
   for (const [i, folded] of lineage.folded.entries()) {
@@ -127,7 +116,7 @@ export function stateLost(lineage: LineageState): void {
       const t = g.tables[i]!;
       if (t.retiredSeen > retired) retired = t.retiredSeen;
       if (g.generation === lineage.generation) continue;
-      // What of it is missing is stated with the generation (lostOpen).
+      // What its own rows lack is stated with it (checkpoint/write.ts).
       const held = t.rows.total();
       older += held > t.seen ? held : t.seen;
     }
