@@ -228,3 +228,21 @@ test('what a host could not load is kept with it', () => {
     missing,
   );
 });
+
+test('word of the boot before that is overtaken by the first of the new one is no second machine', () => {
+  const { first, second, bench } = begin();
+  first.kernel.count('a', 5);
+  const late = first.kernel.message(10, wallAt(10));
+  for (let s = 11; s <= 15; s++) second.speak(bench, s, 100);
+  // The store knew nothing of the first, and the bus hands out its last message after those of its heir.
+  bench.batch(late, at(10));
+  for (let s = 16; s <= 40; s++) second.speak(bench, s, 100);
+  bench.commit();
+  assert.deepEqual(states(bench), ['live', 'ended']);
+  assert.deepEqual(bench.totals, { 'web-1/syscalls/a': 3005n });
+  const reboot = hostRecord(bench.blobs).unknown.filter((u) => u.reason === 'reboot');
+  assert.deepEqual(
+    reboot.map((u) => u.endWallNs - u.startWallNs),
+    [0n],
+  );
+});

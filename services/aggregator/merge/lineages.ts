@@ -56,6 +56,7 @@ export function beginLineage(
   checked: CheckedBatch,
   tables: readonly TableSchema[],
   correctionNs: bigint,
+  storedMs: number,
   effects: MergeEffect[],
 ): LineageState {
   const { batch } = checked;
@@ -102,7 +103,18 @@ export function beginLineage(
   if (younger) lineage.status = 'ended';
   else if (host.lineages.some((l) => l.status === 'namesake' && l.bootId === lineage.bootId))
     lineage.status = 'namesake';
-  else {
+  else if (elder && elder.bootId !== lineage.bootId && storedMs < elder.heardMs) {
+    // Word of an earlier boot, overtaken: the bus had it before the first of the one that counts.
+    lineage.status = 'ended';
+    const start = batch.readWallNs - correctionNs;
+    addUnknown(
+      host,
+      start < elder.createdWallNs ? start : elder.createdWallNs,
+      elder.createdWallNs,
+      'reboot',
+      lineage.probe,
+    );
+  } else {
     for (const l of kin) if (l.status === 'live') l.status = 'ended';
     if (elder) {
       const start = elder.readWallNs < lineage.createdWallNs ? elder.readWallNs : lineage.createdWallNs;

@@ -60,7 +60,7 @@ export function merge(
       return undefined;
     }
     if (!host) state.hosts.set(checked.host, (host = createHost(checked.host)));
-    lineage = beginLineage(host, checked, checked.tables, dated.correctionNs, effects);
+    lineage = beginLineage(host, checked, checked.tables, dated.correctionNs, storedMs, effects);
   }
   watchNamesakes(state, host, lineage, checked, { storedMs, nowMs }, effects);
   const own = lineage.status !== 'namesake';
