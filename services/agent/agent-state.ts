@@ -4,6 +4,7 @@ import type { createComposer } from './batch/compose.ts';
 import type { ChangedRows } from './batch/changed-rows.ts';
 import type { Missing } from '../shared/contract/lineage.ts';
 import type { AgentEffect, Instant } from './effects.ts';
+import type { OwnAccounts } from './accounts.ts';
 import type { LineageState } from './lineage-state.ts';
 
 export interface AgentState {
@@ -24,6 +25,7 @@ export interface AgentState {
   nextToken: number;
   sequence: bigint;
   now: Instant;
+  readonly own: OwnAccounts;
   /** When the programs' cost is to be measured again. */
   measureAtNs: bigint;
   /** Whether publishing has a chance; while not, nothing is read. */

@@ -3,6 +3,7 @@
  * remembers saves work, and nothing else. Synchronous and pure; time comes with ticks and images.
  */
 import { batchSubject } from '../shared/contract/subjects.ts';
+import { account, accountIfDue, accounted, createOwnAccounts } from './accounts.ts';
 import { Effects, type AgentState } from './agent-state.ts';
 import { createComposer } from './batch/compose.ts';
 import { mayPublish, noteConfirmed, noteFailed } from './bus/in-flight.ts';
@@ -39,6 +40,7 @@ export const createAgent = (config: AgentConfig): AgentState => ({
   tokens: new Map(),
   compose: createComposer(config.wireVersion),
   changed: [],
+  own: createOwnAccounts(),
   nextToken: 1,
   sequence: 0n,
   now: { boottimeNs: 0n, wallNs: 0n },
@@ -63,6 +65,8 @@ export function step(a: AgentState, event: AgentEvent): AgentEffect[] {
       break;
     case 'tick':
       a.now = event.now;
+      a.own.cpuNs = event.cpuNs ?? 0n;
+      accountIfDue(a, out);
       for (const l of a.lineages.values()) plan(a, l, out);
       measureIfDue(a, out);
       break;
@@ -93,6 +97,7 @@ export function step(a: AgentState, event: AgentEvent): AgentEffect[] {
       refused(event.payload, out);
       break;
     case 'stop':
+      account(a, out);
       a.stopping = true;
       for (const l of a.lineages.values()) {
         if (l.last === 'no') l.last = 'wanted';
@@ -111,24 +116,7 @@ export function step(a: AgentState, event: AgentEvent): AgentEffect[] {
   return out.list;
 }
 
-type PinEvent = Exclude<
-  AgentEvent,
-  EventOf<
-    | 'found'
-    | 'opened'
-    | 'open-failed'
-    | 'tick'
-    | 'published'
-    | 'publish-failed'
-    | 'bus'
-    | 'resync'
-    | 'durable'
-    | 'refused'
-    | 'measured'
-    | 'measure-failed'
-    | 'stop'
-  >
->;
+type PinEvent = Exclude<Extract<AgentEvent, { readonly directory: string }>, EventOf<'opened' | 'open-failed'>>;
 
 function ofLineage(a: AgentState, l: LineageState, event: PinEvent, out: Effects): void {
   switch (event.kind) {
@@ -146,12 +134,15 @@ function ofLineage(a: AgentState, l: LineageState, event: PinEvent, out: Effects
     }
     case 'pins-failed':
       if (event.effect === 'read') l.readPending = false;
-      else l.phase = 'lost';
+      else if (event.effect !== 'account') l.phase = 'lost';
       out.log('warn', 'pinned maps refused an operation; trying again', {
         lineage: l.directory,
         effect: event.effect,
         reason: event.reason,
       });
+      return;
+    case 'accounted':
+      accounted(a, event.answers, out);
       return;
     case 'grace-passed':
       gracePassed(l, out);

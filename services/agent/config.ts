@@ -54,6 +54,8 @@ export interface AgentLimits {
   /** Between two tries for the seal lock, and between two requests to retire an ended lineage. */
   readonly lockRetryNs: bigint;
   readonly retireRetryNs: bigint;
+  /** Between two accounts of Muster's own cost. */
+  readonly accountEveryNs: bigint;
 }
 
 const second = 1_000_000_000n;
@@ -72,4 +74,5 @@ export const defaultLimits: AgentLimits = {
   durableRetryNs: 30n * second,
   lockRetryNs: 5n * second,
   retireRetryNs: 30n * second,
+  accountEveryNs: 10n * second,
 };

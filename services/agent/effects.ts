@@ -60,7 +60,8 @@ export type AgentEvent =
       readonly retired: BigUint64Array;
     }
   | { readonly kind: 'open-failed'; readonly directory: string; readonly reason: string }
-  | { readonly kind: 'tick'; readonly now: Instant }
+  /** cpuNs: CPU time of this process, where it is known. */
+  | { readonly kind: 'tick'; readonly now: Instant; readonly cpuNs?: bigint }
   | { readonly kind: 'image'; readonly directory: string; readonly image: LineageImage }
   /** An effect on pins threw; the lineage goes on with the next tick. */
   | {
@@ -93,6 +94,8 @@ export type AgentEvent =
     }
   /** The keeper's answer to `retire`. */
   | { readonly kind: 'retire-answered'; readonly directory: string; readonly ok: boolean; readonly reason: string }
+  /** To `account`: a byte for each that was taken up, in that order. */
+  | { readonly kind: 'accounted'; readonly directory: string; readonly answers: Uint8Array }
   /** What the kernel timed in a period that `measure` asked for. */
   | { readonly kind: 'measured'; readonly programs: readonly MeasuredProgram[] }
   | { readonly kind: 'measure-failed'; readonly reason: string }
@@ -143,6 +146,13 @@ export type AgentEffect =
   /** Ask the keeper to remove an ended lineage's pins. → retire-answered, later */
   | { readonly kind: 'retire'; readonly directory: string; readonly probe: string; readonly uuid: string }
   | { readonly kind: 'close'; readonly directory: string }
+  /** Lay accounts (contract/accounts.ts) into the inbox and have them counted. → accounted | pins-failed */
+  | {
+      readonly kind: 'account';
+      readonly directory: string;
+      readonly accounts: Uint8Array;
+      readonly count: number;
+    }
   /** Have the kernel time all programs for a moment. → measured | measure-failed, later */
   | { readonly kind: 'measure' }
   /** An equation of the counting protocol does not hold: shown, and counted by the aggregator from the same batch. */

@@ -5,6 +5,7 @@
 import type { LineageRef } from '../shared/contract/batch.ts';
 import type { Control } from '../shared/contract/control.ts';
 import type { LineageMeta } from '../shared/contract/lineage.ts';
+import type { ProgramAccount } from '../shared/runtime/ports/pinned-tables.ts';
 import { createTableRows, type TableRows } from './kernel/table-rows.ts';
 import type { LineageImage } from './effects.ts';
 import { decodersOf, namesNeededBy, type NamesNeeded } from './labels/decoders.ts';
@@ -86,6 +87,8 @@ export interface LineageState {
   /** An image whose rows wait for names. */
   naming: { readonly generation: GenerationRows; readonly image: LineageImage } | undefined;
   readonly inFlight: InFlight;
+  /** Its programs as of the newest image. */
+  programs: readonly ProgramAccount[];
   /** By program, the newest measured period. */
   measured: ReadonlyMap<string, MeasuredRuns>;
   held: boolean;
@@ -151,6 +154,7 @@ export function createLineage(directory: string, meta: LineageMeta, context: Dec
     names,
     naming: undefined,
     inFlight: createInFlight(),
+    programs: [],
     measured: new Map(),
     held: false,
     phase: 'lost',

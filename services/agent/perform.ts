@@ -76,6 +76,10 @@ export function createPinPerformer(tables: PinnedTables, now: () => Instant): Pi
           retired: pins.readRetired(),
         };
       }
+      case 'account': {
+        const { directory, accounts, count } = effect;
+        return { kind: 'accounted', directory, answers: pinsOf(directory).account(accounts, count) };
+      }
       case 'close':
         opened.get(effect.directory)?.pins.close();
         opened.delete(effect.directory);

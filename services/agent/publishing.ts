@@ -18,6 +18,7 @@ const second = 1_000_000_000n;
 /** Takes an image into the generation's rows. */
 export function takeTables(l: LineageState, g: GenerationRows, image: LineageImage): void {
   g.startedAtNs ??= image.readAt.boottimeNs;
+  l.programs = image.programs;
   g.tables.forEach((rows, t) => takeImage(rows, image.tables[t]!, l.meta.cpus, image.keys[t]!, image.keysFrom[t]!));
 }
 

@@ -9,6 +9,7 @@ import { readRetiredRecord, withRetiredRecord } from './kernel/retired.ts';
 import { countIdle } from './batch/changed-rows.ts';
 import { mayPublish } from './bus/in-flight.ts';
 import { awaitNames } from './naming.ts';
+import { accountSealed } from './accounts.ts';
 import { publishUpdate, settleSealed, takeTables } from './publishing.ts';
 import type { AgentState, Effects } from './agent-state.ts';
 import type { LineageImage } from './effects.ts';
@@ -197,6 +198,7 @@ export function sealedImage(a: AgentState, l: LineageState, image: LineageImage,
 export function publishSealed(a: AgentState, l: LineageState, image: LineageImage, out: Effects): void {
   if (!l.sealed) return;
   l.sealedSeen = settleSealed(l, l.sealed, out);
+  accountSealed(a, l, l.sealed, out);
   l.finalTokens.clear();
   l.phase = 'confirming';
   for (const token of publishUpdate(a, l, l.sealed, image, true, out)) l.finalTokens.add(token);

@@ -63,7 +63,7 @@ const wantedOf = (host: SimHost, { model }: Program): Wanted => ({
   declaredRows: {},
   constants: nothing,
   control: nothing,
-  stacks: undefined,
+  pinned: new Map(),
   mapRows: new Map(),
   billBytes: 0,
 });

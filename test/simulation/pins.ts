@@ -171,6 +171,7 @@ function openPins(lineage: SimLineage, owner: object, gate: Gate, faults: PinFau
       gate('programs');
       return [{ program: 'on_event', skipped: lineage.skipped, runs: 0n, runTimeNs: 0n }];
     },
+    account: () => new Uint8Array(),
     tryLock() {
       gate('tryLock');
       if (lineage.lockedBy !== undefined && lineage.lockedBy !== owner) return false;

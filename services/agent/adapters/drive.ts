@@ -140,7 +140,8 @@ export function drive(options: DriveOptions): Driver {
     if (ticks++ % listEveryTicks === 0) list();
     const up = bus.isUp?.() ?? true;
     if (up !== busUp) receive({ kind: 'bus', up: (busUp = up) });
-    receive({ kind: 'tick', now: options.now() });
+    const { user, system } = process.cpuUsage();
+    receive({ kind: 'tick', now: options.now(), cpuNs: BigInt(user + system) * 1000n });
   };
 
   const list = (): void => {

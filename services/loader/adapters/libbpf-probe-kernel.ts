@@ -192,7 +192,7 @@ function pinMaps(object: BpfObject, wanted: Wanted, directory: string): void {
         pin(object.mapFd(mapName(name, part, slot)), join(directory, pinName(name, part, slot)));
     }
   }
-  if (wanted.stacks) pin(object.mapFd(wanted.stacks.map), join(directory, wanted.stacks.pin));
+  for (const [map, name] of wanted.pinned) pin(object.mapFd(map), join(directory, name));
   // For the agent to wait a grace period with, where membarrier does not wait.
   const inner = createMap(mapType.array, 'muster_inner', 4, 8, 1);
   const outer = createMap(mapType.arrayOfMaps, 'muster_grace', 4, 4, 1, inner);

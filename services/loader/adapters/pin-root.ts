@@ -1,6 +1,7 @@
 /**
  * The pin root: a directory on bpffs that one loader at a time owns, by an exclusive lock. Directories 0750 root:group,
- * maps and programs 0660 root:group, links 0600 root: the group can read and count on, and can detach nothing.
+ * maps and programs 0660 root:group, links 0600 root, or 0640 root:group where reading one runs its program: the group can
+ * read and count on, and can detach nothing.
  * A lineage appears by renaming its finished directory; what a killed loader left half-made (tmp-…) is swept away.
  */
 import {
@@ -21,6 +22,7 @@ import { dirname, join } from 'node:path';
 import { createMap, freezeMap, getPinned, mapType, pin, update } from '../../shared/adapters/libbpf.ts';
 import { readMetaJson } from '../../shared/adapters/libbpf-pinned-tables.ts';
 import { tryLockExclusive } from '../../shared/adapters/libc.ts';
+import { inboxProgram } from '../../shared/contract/table-maps.ts';
 import type { LineageMeta } from '../../shared/contract/lineage.ts';
 import { missingPin, parseLineageMeta, programOfLink, type Missing } from '../../shared/contract/lineage.ts';
 import { MusterError, describeCause } from '../../shared/runtime/errors.ts';
@@ -30,6 +32,7 @@ const BPF_FS_MAGIC = 0xcafe4a11;
 const directoryMode = 0o750;
 const mapMode = 0o660;
 const linkMode = 0o600;
+const walkMode = 0o640;
 const endedName = 'ended';
 const probeName = /^[a-z][a-z0-9_]*$/;
 const uuidName = /^[0-9a-f]{32}$/;
@@ -123,7 +126,9 @@ export class PinRoot {
   /** Gives the pins of a lineage their owners and modes; also after the group has changed. */
   grantAll(directory: string): void {
     for (const name of children(directory)) {
-      if (name.startsWith('link-')) this.grant(join(directory, name), linkMode, 0);
+      // Who reads it has its program run: so the agent has its accounts counted. It detaches nothing.
+      if (name === `link-${inboxProgram}`) this.grant(join(directory, name), walkMode);
+      else if (name.startsWith('link-')) this.grant(join(directory, name), linkMode, 0);
       else this.grant(join(directory, name), mapMode);
     }
     this.grant(directory, directoryMode);

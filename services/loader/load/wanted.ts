@@ -5,15 +5,7 @@
 import { controlWords, encodeControl } from '../../shared/contract/control.ts';
 import type { TableSchema } from '../../shared/contract/lineage.ts';
 import { schemaHash } from '../../shared/contract/lineage.ts';
-import {
-  hintsFor,
-  mapName,
-  rowsLeast,
-  rowsMax,
-  slotParts,
-  stacksMap,
-  stacksPin,
-} from '../../shared/contract/table-maps.ts';
+import { hintsFor, mapName, pinnedMaps, rowsLeast, rowsMax, slotParts } from '../../shared/contract/table-maps.ts';
 import { MusterError } from '../../shared/runtime/errors.ts';
 import { nearest } from '../../shared/runtime/settings.ts';
 import type { ObjectSpec, ProgramSpec } from '../object/object.ts';
@@ -45,8 +37,8 @@ export interface Wanted {
   readonly constants: Uint8Array;
   /** First content of the control map: generation 1, slot 0. */
   readonly control: Uint8Array;
-  /** The map that holds the frames of its stacks, and the name of its pin. */
-  readonly stacks: { readonly map: string; readonly pin: string } | undefined;
+  /** Its maps that are no table's and are pinned: name of the pin by name of the map. */
+  readonly pinned: ReadonlyMap<string, string>;
   /** Map name and its size. */
   readonly mapRows: ReadonlyMap<string, number>;
   readonly billBytes: number;
@@ -132,7 +124,7 @@ export function want(
     constants,
     control: firstControl(),
     mapRows,
-    stacks: spec.otherMaps.some((m) => m.name === stacksMap) ? { map: stacksMap, pin: stacksPin } : undefined,
+    pinned: new Map([...pinnedMaps].filter(([map]) => spec.otherMaps.some((m) => m.name === map))),
     billBytes: billBytes(tables, cpus, spec.otherMaps),
   };
 }

@@ -4,9 +4,10 @@
  * Live memory is copied first, word by word of 64 bits or wider, and looked at in halves only in the copy: a live
  * counter read in halves near a carry reads 2^32 too much.
  */
-import { closeSync, openSync, readFileSync, readdirSync, statSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, readSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { controlWords, retiredWords } from '../contract/control.ts';
+import { inboxPin, inboxProgram } from '../contract/table-maps.ts';
 import { missingPin, parseLineageMeta, parseMissing } from '../contract/lineage.ts';
 import type { LineageMeta } from '../contract/lineage.ts';
 import { assert } from '../runtime/assert.ts';
@@ -117,6 +118,7 @@ class OpenLineage implements PinnedLineage {
   private readonly control: Mapping;
   private readonly slots: PinnedSlot[][];
   private readonly programFds: { readonly name: string; readonly fd: number; readonly counted: boolean }[] = [];
+  private inbox: Mapping | undefined;
   private lockFd: number | undefined;
   /** Memory that is no longer mapped must not be touched: it would end the process. */
   private closed = false;
@@ -204,6 +206,21 @@ class OpenLineage implements PinnedLineage {
     });
   }
 
+  account(accounts: Uint8Array, count: number): Uint8Array {
+    assert(!this.closed, `lineage ${this.path}: accounts after close`);
+    this.inbox ??= mapPinned(this.path, inboxPin, accounts.length);
+    const words = new BigUint64Array(accounts.buffer, accounts.byteOffset, accounts.length / 8);
+    this.inbox.words.set(words);
+    // Opening the iterator's link begins a walk; each byte that is read is one account, taken by the program.
+    const fd = openSync(join(this.path, `link-${inboxProgram}`), 'r');
+    try {
+      const answers = new Uint8Array(count);
+      return answers.subarray(0, readSync(fd, answers, 0, count, null));
+    } finally {
+      closeSync(fd);
+    }
+  }
+
   tryLock(): boolean {
     if (this.lockFd !== undefined) return true;
     const fd = openSync(this.path, 'r');
@@ -217,6 +234,7 @@ class OpenLineage implements PinnedLineage {
     this.closed = true;
     for (const slot of this.slots.flat()) slot.close();
     this.control.unmap();
+    this.inbox?.unmap();
     for (const { fd } of this.programFds.splice(0)) closeSync(fd);
     if (this.lockFd !== undefined) closeSync(this.lockFd);
     this.lockFd = undefined;

@@ -11,10 +11,12 @@
  *   <table>-cells-<slot>    mmapable array: (cpu × (rows + 1) + row) → valueCount u64. Row 0 is the overflow row.
  *   <table>-ledger-<slot>   mmapable array: cpu → u64 seen, failed[4], spare row, pad[2]   (64 bytes)
  *   stacks                  LRU hash: u64 → frames of a stack; where a table has stacks as labels
+ *   inbox                   mmapable array: accounts to be counted (accounts.ts); of the probe `muster` alone
  *   ended                   present once its probe was unloaded: nothing will count here again
  *   grace, grace-inner      map of maps and the map to put into it: an update of it waits one grace period
  *   prog-<program>          the program
- *   link-<program>          its link; readable by root alone; link-<program>+<n> where it has several
+ *   link-<program>          its link; readable by root alone, but that of `muster`, whose reading has
+ *                           its program run, by the group too; link-<program>+<n> where it has several
  *
  * Beside the probes' directories: missing-probes, an array map of one value: JSON of the probes that could not be loaded.
  */

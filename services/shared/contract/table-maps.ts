@@ -36,3 +36,14 @@ export function hintsFor(rows: number): number {
 /** Frames of the stacks that are labels (bpf/stack.h), and its pin's name in the lineage's directory. */
 export const stacksMap = 'muster_stacks';
 export const stacksPin = 'stacks';
+
+/** What the agent lays in for bpf/muster.bpf.c to count (accounts.ts), its pin, and the program that takes it. */
+export const inboxMap = 'muster_inbox';
+export const inboxPin = 'inbox';
+export const inboxProgram = 'take_account';
+
+/** Maps of an object that are no table's and are pinned, by name. */
+export const pinnedMaps: ReadonlyMap<string, string> = new Map([
+  [stacksMap, stacksPin],
+  [inboxMap, inboxPin],
+]);

@@ -51,6 +51,8 @@ export interface PinnedLineage {
   /** True when ids, keys, marks, cells, ledger and row counter of the slot are all zero or absent. */
   slotEmpty(table: number, slot: 0 | 1): boolean;
   programs(): ProgramAccount[];
+  /** Has the lineage's program count what is laid in (contract/accounts.ts); a byte for each that it took up, in order. */
+  account(accounts: Uint8Array, count: number): Uint8Array;
   /** Takes the exclusive lock for sealing and clearing; false when another process holds it. */
   tryLock(): boolean;
   close(): void;
