@@ -148,7 +148,7 @@ int take_account(struct bpf_iter__bpf_map___muster *ctx)
 
 		muster_add(muster_unlabelled, &key, n);
 	} else if (kind == FILL) {
-		struct muster_fill_key key = { account->probe, account->part };
+		struct muster_fill_key key = { .probe = account->probe, .table = account->part };
 
 		muster_observe(muster_fill, &key, n);
 	} else if (kind == AGENT_CPU) {
