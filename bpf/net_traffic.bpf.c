@@ -4,9 +4,8 @@
  * is what kernel and driver hand each other: up to 64 KiB that the device cuts or has joined. They belong to no task:
  * a scope does not narrow them.
  */
-#include "muster.bpf.h"
+#include "packet.h"
 
-enum direction { sent = 0, received = 1 };
 struct net_packets_key {
 	__u64 netdev[2] MUSTER_AS("text");
 	enum direction direction;
@@ -20,11 +19,10 @@ static __always_inline int count(const struct sk_buff___muster *skb, enum direct
 {
 	const muster_word *name = (const void *)&skb->dev->name;
 	struct net_packets_key key = { .netdev = { name[0], name[1] }, .direction = direction };
-	const long before = (long)skb->head + skb->network_header - (long)skb->data;
 
 	key.protocol = skb->protocol;
 	muster_add(net_packets, &key, 1);
-	muster_add(net_bytes, &key, skb->len - before);
+	muster_add(net_bytes, &key, muster_packet_bytes(skb));
 	return 0;
 }
 

@@ -4,6 +4,8 @@
  * when the task is back, under the name that it has then. It walks two stacks at each switch: choose it where that is
  * worth it.
  */
+/* Busy hosts leave CPUs by more ways than they use them; most are named long before they are forgotten. */
+#define MUSTER_STACKS 16384
 #include "stack.h"
 
 /* Running: it could have gone on. Sleeping: a signal would wake it. Waiting: nothing but what it waits for would. */
@@ -16,7 +18,7 @@ struct off_cpu_key {
 	enum state state;
 	__u32 pad;
 };
-MUSTER_COUNTER(off_cpu, struct off_cpu_key, 4096, "ns", "time that tasks spent off a CPU", MUSTER_OWNED);
+MUSTER_COUNTER(off_cpu, struct off_cpu_key, 16384, "ns", "time that tasks spent off a CPU", MUSTER_OWNED);
 
 /* Of tasks that are off a CPU, by pid. One for which there is no room is counted as failed, as 1 ns. */
 struct left {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Both ends of a packet, read from its headers. */
+/* A packet that a network device sends or has received: its length, and both ends as its headers say. */
 #ifndef MUSTER_PACKET_H
 #define MUSTER_PACKET_H
 
@@ -8,6 +8,16 @@
 
 #define MUSTER_ETH_P_IP 0x0008 /* ETH_P_IP and ETH_P_IPV6 in network order, as skb->protocol has them here */
 #define MUSTER_ETH_P_IPV6 0xdd86
+
+enum direction { sent = 0, received = 1 };
+
+/* From the network header on. */
+static __always_inline __u64 muster_packet_bytes(const struct sk_buff___muster *skb)
+{
+	const long before = (long)skb->head + skb->network_header - (long)skb->data;
+
+	return skb->len - before;
+}
 
 struct muster_ends {
 	struct muster_address source, destination;

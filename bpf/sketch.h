@@ -75,13 +75,13 @@ static __always_inline __u64 muster_register(__u64 hash)
 						    struct muster_ledger *ledger, __u64 n)                           \
 	{                                                                                                            \
 		const __u32 zero = 0;                                                                                \
-		__u32 *found = bpf_map_lookup_elem(&name##_ids_##slot, key), row, at, unused = 0;                    \
+		__u32 row, at, unused = 0;                                                                           \
 		key_type shared = {};                                                                                \
 		const struct name##_marked *issued;                                                                  \
 		const struct name##_cell *cell;                                                                      \
                                                                                                                      \
-		if (found && *found && *found <= name##_rows)                                                        \
-			return *hint = *found;                                                                       \
+		if (bpf_map_lookup_elem(&name##_ids_##slot, key))                                                    \
+			goto own;                                                                                    \
 		shared.cell = key->cell | 1;                                                                         \
 		row = muster_find(&name##_ids_##slot, &name##_keys_##slot, name##_rows, (const muster_word *)&shared, \
 				  sizeof(key_type) / 8,                                                              \
@@ -92,6 +92,7 @@ static __always_inline __u64 muster_register(__u64 hash)
 		if (!row || !cell || !issued || *(const volatile __u64 *)&issued->mark >= name##_rows ||             \
 		    (cell->value[0] + n) * MUSTER_HEAVY_PART < ledger->seen)                                         \
 			return row;                                                                                  \
+	own:                                                                                                         \
 		return muster_find(&name##_ids_##slot, &name##_keys_##slot, name##_rows, (const muster_word *)key,   \
 				   sizeof(key_type) / 8, mark, hint, ledger, n);                                     \
 	}                                                                                                            \

@@ -27,6 +27,19 @@ static __always_inline int muster_tcp_in_scope(const struct sock___muster *sk)
 	return muster_group_in_scope(sk->sk_cgrp_data.cgroup);
 }
 
+/*
+ * Whose socket it is, where the task that runs may be anybody's, such as the one that an interrupt came upon: the cgroup
+ * (version 2) of the task that made it. Sockets know no process.
+ */
+static __always_inline struct muster_owner muster_owner_of_socket(const struct sock___muster *sk)
+{
+	struct muster_owner owner = { 0 };
+
+	if (muster_owner_parts & 1 && muster_cgroup_v1 == 0 && bpf_core_field_exists(sk->sk_cgrp_data.cgroup))
+		BPF_CORE_READ_INTO(&owner.cgroup, sk, sk_cgrp_data.cgroup, kn, id);
+	return owner;
+}
+
 static __always_inline struct muster_address muster_peer_address(const struct sock___muster *sk)
 {
 	if (sk->__sk_common.skc_family == MUSTER_AF_INET6 && bpf_core_field_exists(sk->__sk_common.skc_v6_daddr)) {

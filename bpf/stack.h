@@ -12,8 +12,10 @@
 
 #define MUSTER_USER_FRAMES 64
 #define MUSTER_KERNEL_FRAMES 48
-/* Twice the rows of a table of stacks: those of both slots. */
+/* Twice the rows of a table of stacks, those of both slots, unless the probe says otherwise: one takes 2.5 KB. */
+#ifndef MUSTER_STACKS
 #define MUSTER_STACKS 8192
+#endif
 
 /* Innermost frame first. services/loader/object/stack.ts reads it. */
 struct muster_stack {

@@ -6,10 +6,11 @@
 #include "socket.h"
 
 struct tcp_retransmits_key {
+	struct muster_owner owner;
 	__u64 port MUSTER_AS("port");
 	struct muster_prefix peer MUSTER_AS("prefix");
 };
-MUSTER_COUNTER(tcp_retransmits, struct tcp_retransmits_key, 8192, "retransmits", "retransmissions of TCP");
+MUSTER_COUNTER(tcp_retransmits, struct tcp_retransmits_key, 8192, "retransmits", "retransmissions of TCP", MUSTER_OWNED);
 
 SEC("tp_btf/tcp_retransmit_skb")
 int on_tcp_retransmit_skb(__u64 *args) /* sk, skb; since 6.16 the error */
@@ -19,6 +20,7 @@ int on_tcp_retransmit_skb(__u64 *args) /* sk, skb; since 6.16 the error */
 
 	if (!muster_tcp_in_scope(sk))
 		return 0;
+	key.owner = muster_owner_of_socket(sk);
 	key.port = muster_service_port(sk);
 	key.peer = muster_peer(sk);
 	muster_add(tcp_retransmits, &key, 1);

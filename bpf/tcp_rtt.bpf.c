@@ -6,11 +6,12 @@
 #include "socket.h"
 
 struct tcp_rtt_key {
+	struct muster_owner owner;
 	__u64 port MUSTER_AS("port");
 	struct muster_prefix peer MUSTER_AS("prefix");
 	MUSTER_BUCKET;
 };
-MUSTER_HISTOGRAM(tcp_rtt, struct tcp_rtt_key, 16384, "us", "smoothed round trip time, at each segment received");
+MUSTER_HISTOGRAM(tcp_rtt, struct tcp_rtt_key, 16384, "us", "smoothed round trip time, at each segment received", MUSTER_OWNED);
 
 SEC("tp_btf/tcp_probe")
 int on_tcp_probe(__u64 *args) /* sk, skb */
@@ -28,6 +29,7 @@ int on_tcp_probe(__u64 *args) /* sk, skb */
 	}
 	if (!srtt) /* not measured yet */
 		return 0;
+	key.owner = muster_owner_of_socket(sk);
 	key.port = muster_service_port(sk);
 	key.peer = muster_peer(sk);
 	muster_observe(tcp_rtt, &key, srtt >> 3);

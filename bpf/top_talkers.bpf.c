@@ -6,7 +6,6 @@
  */
 #include "packet.h"
 
-enum direction { sent = 0, received = 1 };
 struct top_talkers_key {
 	struct muster_address peer MUSTER_AS("ipv6");
 	__u64 port MUSTER_AS("port");
@@ -19,14 +18,13 @@ MUSTER_HEAVY(top_talkers, struct top_talkers_key, 16384, "bytes", "bytes by peer
 static __always_inline int count(const struct sk_buff___muster *skb, enum direction direction)
 {
 	struct top_talkers_key key = { .direction = direction };
-	const long before = (long)skb->head + skb->network_header - (long)skb->data;
 	struct muster_ends ends = {};
 
 	if (!muster_read_ends(&ends, skb)) {
 		key.peer = direction == sent ? ends.destination : ends.source;
 		key.port = ends.source_port < ends.destination_port ? ends.source_port : ends.destination_port;
 	}
-	muster_add_heavy(top_talkers, &key, skb->len - before);
+	muster_add_heavy(top_talkers, &key, muster_packet_bytes(skb));
 	return 0;
 }
 

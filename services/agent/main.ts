@@ -90,6 +90,7 @@ async function main(): Promise<void> {
       createHostNames(() => performance.now()),
       keeper,
       log,
+      () => performance.now(),
     ),
     log,
     now,

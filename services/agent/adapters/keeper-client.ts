@@ -7,8 +7,16 @@ import { MusterError } from '../../shared/runtime/errors.ts';
 export interface KeeperClient {
   /** Has the kernel time all programs for `seconds`. Rejects as `retire` does. */
   measure(seconds: number): Promise<MeasuredProgram[]>;
-  /** Texts of captured stacks by number; undefined for what the keeper does not know. Rejects as `retire` does. */
-  stacks(probe: string, uuid: string, ids: readonly bigint[]): Promise<(string | undefined)[]>;
+  /**
+   * Texts of captured stacks by number; undefined for what the keeper does not know. Never rejects: what it could not
+   * ask within `withinMs` in all is left out at the end, and `failure` says why.
+   */
+  stacks(
+    probe: string,
+    uuid: string,
+    ids: readonly bigint[],
+    withinMs: number,
+  ): Promise<{ readonly texts: (string | undefined)[]; readonly failure?: unknown }>;
   /** Removes the pins of an ended lineage. Rejects with MusterError keeper/unreachable or keeper/refused. */
   retire(probe: string, uuid: string): Promise<void>;
 }
@@ -30,10 +38,10 @@ const replyBytesMax = 1024 * 1024;
 
 /** `socket` undefined: there is no keeper, and every request says so. */
 export function createKeeperClient(socket: string | undefined): KeeperClient {
-  const checked = async (request: object, patienceMs = 0): Promise<unknown> => {
+  const checked = async (request: object, boundMs = answerMs): Promise<unknown> => {
     if (socket === undefined)
       throw new MusterError('keeper/unreachable', 'ask the keeper: none was named', { remedy: 'give --socket PATH' });
-    const answer = await ask(socket, { id: 1, ...request }, answerMs + patienceMs);
+    const answer = await ask(socket, { id: 1, ...request }, boundMs);
     const parsed = reply.safeParse(answer);
     if (!parsed.success) throw notUnderstood();
     if (!parsed.data.ok) throw new MusterError('keeper/refused', `ask the keeper: ${textOf(parsed.data.error)}`);
@@ -43,18 +51,24 @@ export function createKeeperClient(socket: string | undefined): KeeperClient {
     async retire(probe, uuid) {
       await checked({ op: 'retire', probe, uuid });
     },
-    async stacks(probe, uuid, ids) {
-      const found: (string | undefined)[] = [];
-      for (let at = 0; at < ids.length; at += stacksPerRequest) {
-        const part = ids.slice(at, at + stacksPerRequest).map(String);
-        const texts = stackTexts.safeParse(await checked({ op: 'stacks', probe, uuid, ids: part }));
-        if (!texts.success) throw notUnderstood();
-        found.push(...part.map((_, i) => texts.data.stacks[i] ?? undefined));
+    async stacks(probe, uuid, ids, withinMs) {
+      const texts: (string | undefined)[] = [];
+      const endMs = performance.now() + withinMs;
+      try {
+        for (let at = 0; at < ids.length; at += stacksPerRequest) {
+          const part = ids.slice(at, at + stacksPerRequest).map(String);
+          const leftMs = Math.max(1, Math.ceil(endMs - performance.now()));
+          const answer = stackTexts.safeParse(await checked({ op: 'stacks', probe, uuid, ids: part }, leftMs));
+          if (!answer.success) throw notUnderstood();
+          texts.push(...part.map((_, i) => answer.data.stacks[i] ?? undefined));
+        }
+      } catch (failure) {
+        return { texts, failure };
       }
-      return found;
+      return { texts };
     },
     async measure(seconds) {
-      const found = measured.safeParse(await checked({ op: 'statistics', seconds }, seconds * 1000));
+      const found = measured.safeParse(await checked({ op: 'statistics', seconds }, answerMs + seconds * 1000));
       if (!found.success) throw notUnderstood();
       const { elapsedNs, programs } = found.data;
       return programs.map(({ uuid, program, runs, runTimeNs }) => ({
@@ -81,9 +95,13 @@ function ask(path: string, request: object, boundMs: number): Promise<unknown> {
       reject(new MusterError('keeper/unreachable', `ask the keeper at ${path}`, { cause }));
     };
     connection.setEncoding('utf8');
-    connection.setTimeout(boundMs, () => fail(`no answer within ${boundMs} ms`));
+    // A bound on the whole answer, not on the silence between two pieces of it.
+    const bound = setTimeout(() => fail(`no answer within ${boundMs} ms`), boundMs);
     connection.on('error', fail);
-    connection.on('close', () => fail('closed without an answer'));
+    connection.on('close', () => {
+      clearTimeout(bound);
+      fail('closed without an answer');
+    });
     connection.on('connect', () => connection.write(`${JSON.stringify(request)}\n`));
     connection.on('data', (chunk: string) => {
       text += chunk;

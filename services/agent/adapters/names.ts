@@ -7,26 +7,38 @@ import type { KeeperClient } from './keeper-client.ts';
 
 type LookUp = Extract<AgentEffect, { kind: 'look-up' }>;
 
+/** For the stacks of one look-up together: what has no name by then stays a number. */
+const stacksWithinMs = 5000;
+/** A keeper that failed is left alone for a while, twice as long each time in a row. */
+const patienceMinMs = 1000;
+const patienceMaxMs = 60_000;
+
 export function createNames(
   hostName: (kind: NameKind, id: bigint) => string | undefined,
   keeper: Pick<KeeperClient, 'stacks'>,
   log: Log,
+  nowMs: () => number,
 ): (effect: LookUp) => Promise<(string | undefined)[]> {
-  let failed = false;
-  return async ({ probe, uuid, wanted }) => {
-    const stacks = wanted.filter(({ kind, id }) => kind === 'stack' && id !== 0n).map(({ id }) => id);
-    const texts = new Map<bigint, string | undefined>();
-    if (stacks.length > 0) {
-      try {
-        const found = await keeper.stacks(probe, uuid, stacks);
-        stacks.forEach((id, i) => texts.set(id, found[i]));
-        failed = false;
-      } catch (cause) {
-        if (!failed)
-          log.warn({ probe, reason: describeCause(cause) }, 'stacks stay numbers: the keeper does not name them');
-        failed = true;
-      }
+  let failures = 0;
+  let notBeforeMs = -Infinity;
+  const stackTexts = async ({ probe, uuid, wanted }: LookUp): Promise<Map<bigint, string | undefined>> => {
+    const ids = wanted.filter(({ kind, id }) => kind === 'stack' && id !== 0n).map(({ id }) => id);
+    if (ids.length === 0 || nowMs() < notBeforeMs) return new Map();
+    const { texts, failure } = await keeper.stacks(probe, uuid, ids, stacksWithinMs);
+    if (failure === undefined) failures = 0;
+    else {
+      if (failures === 0)
+        log.warn(
+          { probe, named: texts.length, of: ids.length, reason: describeCause(failure) },
+          'stacks stay numbers: the keeper does not name them',
+        );
+      notBeforeMs = nowMs() + Math.min(patienceMaxMs, patienceMinMs * 2 ** failures);
+      failures = Math.min(failures + 1, 16);
     }
-    return wanted.map(({ kind, id }) => (kind === 'stack' ? texts.get(id) : hostName(kind, id)));
+    return new Map(texts.map((text, i) => [ids[i]!, text]));
+  };
+  return async (effect) => {
+    const texts = await stackTexts(effect);
+    return effect.wanted.map(({ kind, id }) => (kind === 'stack' ? texts.get(id) : hostName(kind, id)));
   };
 }
