@@ -8,7 +8,7 @@ mkdir -p "$out"
 protoc --plugin=protoc-gen-ts_proto=node_modules/.bin/protoc-gen-ts_proto -I proto \
   --ts_proto_out="$out" \
   --ts_proto_opt=forceLong=bigint,esModuleInterop=true,importSuffix=.ts,outputJsonMethods=false,outputPartialMethods=false,outputServices=false,useExactTypes=false,env=node,useOptionals=none \
-  muster/v1/batch.proto muster/v1/checkpoint.proto
+  muster/v1/batch.proto muster/v1/checkpoint.proto perftools/profiles/profile.proto
 wellknown="$(dirname "$(find /usr/include -path '*google/protobuf/timestamp.proto' | head -n 1)")/../.."
 # Types alone for what callers send and get: the server and its clients load the .proto files themselves.
 mkdir -p "$out/api"
@@ -23,4 +23,4 @@ protoc --plugin=protoc-gen-ts_proto=node_modules/.bin/protoc-gen-ts_proto -I pro
   google/rpc/status.proto google/rpc/error_details.proto
 # shellcheck disable=SC2046
 protoc -I proto -I "$wellknown" --include_imports --include_source_info --descriptor_set_out="$out/query.binpb" \
-  $(cd proto && find . -name '*.proto' ! -name batch.proto ! -name checkpoint.proto | sed 's|^\./||' | sort)
+  $(cd proto && find . -name '*.proto' ! -name batch.proto ! -name checkpoint.proto ! -name profile.proto | sed 's|^\./||' | sort)

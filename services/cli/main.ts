@@ -10,7 +10,7 @@ import type { DataVerb, OptionSpec } from './output/verb.ts';
 import type { CompletedVerb } from './verbs/completion.ts';
 import { helpText, verbList, type VerbEntry } from './verb-list.ts';
 
-const out = (text: string): void => void process.stdout.write(text);
+const out = (data: string | Uint8Array): void => void process.stdout.write(data);
 const note = (text: string): void => void process.stderr.write(text);
 const color = (stream: NodeJS.WriteStream): boolean => stream.isTTY === true && !process.env['NO_COLOR'];
 

@@ -46,6 +46,11 @@ export const verbList: readonly VerbEntry[] = [
     verb: { kind: 'data', load: async () => (await import('./verbs/hist.ts')).hist },
   },
   {
+    name: 'flame',
+    summary: 'where it happened, by stack: folded text, a picture, a profile for pprof',
+    verb: { kind: 'data', load: async () => (await import('./verbs/flame.ts')).flame },
+  },
+  {
     name: 'distinct',
     summary: 'how many different values',
     verb: { kind: 'data', load: async () => (await import('./verbs/distinct.ts')).distinct },

@@ -31,6 +31,7 @@ import {
 import { prepareQuery, queryPage } from './answer/query.ts';
 import { distinctPage, prepareDistinct } from './answer/query-distinct.ts';
 import { histogramPage, prepareHistogram } from './answer/query-histogram.ts';
+import { prepareStacks, stacksPage, timesOf } from './answer/query-stacks.ts';
 import { prepareRange, rangePage } from './answer/query-range.ts';
 import { resolveRange, type TimeRange } from './answer/range.ts';
 import { reject } from './answer/rejection.ts';
@@ -50,7 +51,7 @@ function inTime(name: BlobName, time: TimeRange): boolean {
   return name.kind === 'window' && name.startMs >= time.fromMs && name.startMs < time.toMs;
 }
 
-const paging: Readonly<Record<Exclude<MethodName, 'GetHost' | 'ForgetHost'>, PageLimits>> = {
+const paging: Readonly<Record<Exclude<MethodName, 'GetHost' | 'ForgetHost' | 'QueryStacks'>, PageLimits>> = {
   Query: queryPage,
   QueryRange: rangePage,
   QueryHistogram: histogramPage,
@@ -62,6 +63,9 @@ const paging: Readonly<Record<Exclude<MethodName, 'GetHost' | 'ForgetHost'>, Pag
   GetLedger: listPage,
   GetCost: listPage,
 };
+
+const pagingOf = (method: MethodName, request: object): PageLimits =>
+  method === 'QueryStacks' ? stacksPage(request as RequestOf<'QueryStacks'>) : paging[method as 'Query'];
 
 export class Query {
   readonly #pages = new PageCache();
@@ -96,6 +100,17 @@ export class Query {
             isTable(name.table, found.filter.name)) ||
           (name.kind === 'series' && isTable(name.table, found.metric.name));
       }
+      case 'QueryStacks': {
+        const asked = request as RequestOf<'QueryStacks'>;
+        const position = decodeToken(asked.pageToken, requestHash(method, request));
+        const { time, base } = timesOf(asked, position?.atMs ?? nowMs);
+        const metric = findMetric(metricsOf(fleet), asked.metric, 'stacks');
+        if (!metric) return hostsOnly;
+        return (name) =>
+          'table' in name &&
+          isTable(name.table, metric.name) &&
+          (name.kind === 'series' || inTime(name, time) || (base !== undefined && inTime(name, base)));
+      }
       default: {
         const asked = request as RequestOf<'Query' | 'QueryRange' | 'QueryHistogram'>;
         const position = decodeToken(asked.pageToken, requestHash(method, request));
@@ -119,7 +134,7 @@ export class Query {
     const hash = requestHash(method, request);
     const position = decodeToken(asked.pageToken, hash);
     const prepared = position && this.#pages.get(method, hash, position);
-    return prepared && cut(prepared, asked.pageSize, paging[method as 'Query'], position, hash);
+    return prepared && cut(prepared, asked.pageSize, pagingOf(method, request), position, hash);
   }
 
   /** What a reply says of broken equations and the log was not told of just now. */
@@ -140,7 +155,7 @@ export class Query {
     if (method === 'GetHost')
       return { host: hostMessage(findHost(fleet, (request as RequestOf<'GetHost'>).host), nowMs) } as ResponseOf<M>;
     const asked = request as RequestOf<'Query'>;
-    const limits = paging[method as 'Query'];
+    const limits = pagingOf(method, request);
     pageSize(asked.pageSize, limits);
     const hash = requestHash(method, request);
     const state = stateHash(fleet.state);
@@ -181,6 +196,8 @@ function* prepare<M extends MethodName>(
         return yield* prepareHistogram(request as RequestOf<'QueryHistogram'>, fleet, nowMs);
       case 'QueryDistinct':
         return yield* prepareDistinct(request as RequestOf<'QueryDistinct'>, fleet, nowMs);
+      case 'QueryStacks':
+        return yield* prepareStacks(request as RequestOf<'QueryStacks'>, fleet, nowMs);
       case 'Contains':
         return yield* prepareContains(request as RequestOf<'Contains'>, fleet, nowMs);
       case 'ListMetrics':

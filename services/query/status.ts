@@ -61,11 +61,11 @@ export function rejectionStatus(r: Rejection): RpcStatus {
       return status(
         'INVALID_ARGUMENT',
         'WRONG_KIND',
-        `metric ${quote(r.metric)} is a ${r.found}, not a ${r.wanted}; ${meant(r.suggestion, 'or ask QueryService/Query')}`,
+        `metric ${quote(r.metric)} ${r.wanted === 'stacks' ? 'has no label that is a stack' : `is a ${r.found}, not a ${r.wanted}`}; ${meant(r.suggestion, 'or ask QueryService/Query')}`,
         withSuggestion({ metric: r.metric }, r.suggestion),
         {
           field: 'metric',
-          description: `a ${r.wanted} is needed`,
+          description: r.wanted === 'stacks' ? 'a metric with stacks is needed' : `a ${r.wanted} is needed`,
         },
       );
     case 'unknown-host':

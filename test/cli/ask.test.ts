@@ -7,9 +7,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { frame, Held } from '../../services/cli/output/live.ts';
 import { heatMap } from '../../services/cli/output/heat-map.ts';
+import { flameSvg } from '../../services/cli/output/flame-svg.ts';
 import { csv, jsonLines } from '../../services/cli/output/records.ts';
-import type { QueryRow, WatchResponse } from '../../services/shared/contract/query.ts';
+import { Profile } from '../../services/shared/contract/profile.ts';
+import type { QueryRow, StackNode, WatchResponse } from '../../services/shared/contract/query.ts';
 import { nowMs, syscalls } from '../query/checkpoints.ts';
+import { stacks } from '../query/sketch-rows.ts';
 import { serve, type Rig } from '../query/rig.ts';
 
 const main = join(import.meta.dirname, '../../services/cli/main.ts');
@@ -21,18 +24,31 @@ before(async () => {
     { labels: ['read', 'a,"b"'], values: [7n] },
     { labels: ['write', 'c'], values: [2n ** 60n + 1n] },
   ];
-  rig.port.commit([{ host: 'h', mergedMs: nowMs - 60_000, tables: [{ schema: syscalls, rows }] }]);
+  const byStack = [
+    { labels: ['a b', 'main;<work>'], values: [3n] },
+    { labels: ['c', 'main;read_[k]'], values: [1n] },
+  ];
+  rig.port.commit([
+    {
+      host: 'h',
+      mergedMs: nowMs - 60_000,
+      tables: [
+        { schema: syscalls, rows },
+        { schema: stacks, rows: byStack, overflow: 2n },
+      ],
+    },
+  ]);
 });
 after(() => rig.close());
 
-function muster(argv: readonly string[], env: Record<string, string> = {}) {
+function muster(argv: readonly string[], env: Record<string, string> = {}, encoding: 'utf8' | 'latin1' = 'utf8') {
   return new Promise<{ code: number | null; out: string; err: string }>((resolve) => {
     const child = spawn(process.execPath, ['--import', 'tsx', main, ...argv], {
       env: { ...process.env, MUSTER_SERVER: rig.address, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     let [out, err] = ['', ''];
-    child.stdout.setEncoding('utf8').on('data', (t: string) => (out += t));
+    child.stdout.setEncoding(encoding).on('data', (t: string) => (out += t));
     child.stderr.setEncoding('utf8').on('data', (t: string) => (err += t));
     child.on('close', (code) => resolve({ code, out, err }));
   });
@@ -56,6 +72,58 @@ test('csv and jsonl carry exact values; an incomplete answer is exit code 3 when
     ['1152921504606846977', '7'],
   );
   assert.equal(incomplete.code, 3);
+});
+
+test('flame: folded text, a picture, a profile; each adds up to the total', async () => {
+  const [folded, svg, pprof, table, rpc] = await Promise.all([
+    muster(['flame', '-r', 'all', '-g', 'comm']),
+    muster(['flame', 'cpu_profile', '-r', 'all', '-o', 'svg']),
+    muster(['flame', '-r', 'all', '-o', 'pprof'], {}, 'latin1'),
+    muster(['flame', '-r', 'all', '-o', 'table']),
+    muster(['flame', '--before', '10m', '-o', 'svg', '--show-rpc']),
+  ]);
+  assert.equal(folded.out, 'a_b;main;<work> 3\nc;main;read_[k] 1\n[not shown] 2\n');
+  assert.match(folded.err, /total 6 ns/);
+  for (const text of [
+    'cpu_profile: 6 ns',
+    'main: 4 ns (66.67 %)',
+    '&#60;work&#62;: 3 ns (50.00 %)',
+    '[not shown]: 2 ns',
+  ])
+    assert.ok(svg.out.includes(text), text);
+  const { sample } = Profile.decode(Buffer.from(pprof.out, 'latin1'));
+  assert.deepEqual(
+    sample.map((s) => s.value[0]),
+    [3n, 1n, 2n],
+  );
+  assert.match(table.out, /^ +ns +rate +stack\n3 ns .*main;<work>\n/);
+  assert.match(
+    rpc.out,
+    /-d '\{"format":"tree","baseline":\{"offset":"10m"\}\}' \S+ muster\.v1\.QueryService\/QueryStacks\n$/,
+  );
+});
+
+test('a flame graph is XML whatever the names are, and its boxes stay within those below them', (t) => {
+  const node = (name: string, parent: number, value: string, baselineValue?: string): StackNode => ({
+    ...{ name, parent, value, self: '0' },
+    ...(baselineValue === undefined ? {} : { baselineValue, baselineSelf: '0' }),
+  });
+  const strange = ['<a&b>"', '\u0000\u0007', '\ud800x', '😀'.repeat(40), '__proto__'];
+  const nodes = [
+    node('all', 0, '100', '100'),
+    ...strange.map((name, i) => node(name, 0, i === 0 ? '100' : '0', i === 0 ? '0' : '25')),
+  ];
+  const svg = flameSvg({ nodes, title: 'a < b', unit: 'ns' });
+  const parsed = spawnSync('python3', ['-c', 'import sys,xml.dom.minidom as m;m.parse(sys.stdin.buffer)'], {
+    input: svg,
+  });
+  t.diagnostic(String(parsed.stderr));
+  assert.equal(parsed.status, 0);
+  const boxes = [...svg.matchAll(/<rect x="([\d.]+)" y="(\d+)" width="([\d.]+)"/g)].map((m) => m.slice(1).map(Number));
+  assert.equal(boxes.length, 1 + strange.length);
+  const rightmost = Math.max(...boxes.map(([x, , w]) => x! + w!));
+  assert.ok(rightmost <= 1190.05, `${rightmost}`);
+  assert.match(flameSvg({ nodes: [node('all', 0, '0')], title: '', unit: '' }), /<\/svg>\n$/);
 });
 
 test('watch: an update a text, its grpcurl line, its errors', async () => {

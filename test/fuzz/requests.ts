@@ -6,12 +6,17 @@ import { serviceDefinition } from '../../services/shared/adapters/grpc-schema.ts
 import { methodNames, serviceOf, type MethodName, type RequestOf } from '../../services/shared/contract/query.ts';
 import type { MethodDefinition } from '@grpc/proto-loader';
 import { fleetOf, nowMs, observed, runqueue, syscalls } from '../query/checkpoints.ts';
+import { binaries, firstsOn, pairs, stacks } from '../query/sketch-rows.ts';
 import type { Random } from '../simulation/random.ts';
 
 const windowMs = Math.floor((nowMs - 10_000) / 10_000) * 10_000;
 const rows = ['x', 'y', '__proto__', 'constructor', ''].map((comm, i) => ({
   labels: ['read', comm],
   values: [3n ** BigInt(i * 9)],
+}));
+const stackRows = ['main;work;read_[k]', 'main', '', ';;', '__proto__;constructor'].map((stack, i) => ({
+  labels: ['x', stack],
+  values: [7n ** BigInt(i * 4)],
 }));
 const fleet = fleetOf(
   ['h1', 'h2', 'h3'].map((host) => ({
@@ -24,6 +29,9 @@ const fleet = fleetOf(
         rows: observed('x', [0n, 1n, 9n, 1000n]),
         windows: [{ startMs: windowMs, rows: observed('x', [9n]) }],
       },
+      { schema: stacks, rows: stackRows, windows: [{ startMs: windowMs, rows: stackRows }] },
+      { schema: binaries, rows: pairs('x', [1, 2, 3, 4]), windows: [{ startMs: windowMs, rows: pairs('x', [2, 3]) }] },
+      ...firstsOn(host, ['/bin/sh', host]).tables,
     ],
   })),
 );
@@ -41,7 +49,16 @@ const words: Readonly<Record<string, readonly unknown[]>> = {
   label: ['', 'host', 'role', 'comm'],
   host: ['h1', 'h2'],
   probe: ['', 'syscalls'],
+  format: ['', 'folded', 'tree', 'pprof'],
+  baseline: [undefined, { offset: '10m' }, { selector: 'host="h2"' }, { range: '5m' }],
+  labels: [{ binary: '/bin/sh' }, { binary: 'h1' }],
   interval: ['', '1s', '250ms'],
+};
+const ownMetrics: Readonly<Partial<Record<MethodName, readonly string[]>>> = {
+  QueryHistogram: ['', 'runqueue'],
+  QueryStacks: ['', 'cpu_profile'],
+  QueryDistinct: ['', 'process_binaries'],
+  Contains: ['', 'first_execs'],
 };
 const wild = (r: Random): unknown =>
   r.pick<() => unknown>([
@@ -59,8 +76,9 @@ const wild = (r: Random): unknown =>
 function requestOf(r: Random, method: MethodName): Record<string, unknown> {
   const request: Record<string, unknown> = {};
   for (const [field, right] of Object.entries(words)) request[field] = r.pick(right);
-  // A histogram's names are others: these make most of its questions well formed.
-  if (method === 'QueryHistogram') Object.assign(request, { metric: r.pick(['', 'runqueue']) });
+  // Metrics of some kinds have other names: these make most of their questions well formed.
+  const own = ownMetrics[method];
+  if (own) request['metric'] = r.pick(own);
   if (method === 'GetLedger') request['metric'] = r.pick(['', 'syscalls']);
   if (request['step'] === '10s' && request['range'] === '1h') request['range'] = '5m';
   if (r.chance(0.3)) request[r.pick([...Object.keys(words), 'pageToken', 'startTime', 'endTime'])] = wild(r);
@@ -69,7 +87,7 @@ function requestOf(r: Random, method: MethodName): Record<string, unknown> {
 
 export function createRequestFuzz(random: Random): (i: number) => { outcome: string; through: boolean } {
   let core = new Query();
-  const asked = methodNames.filter((m) => m !== 'ForgetHost' && m !== ('Contains' as MethodName));
+  const asked = methodNames.filter((m) => m !== 'ForgetHost');
   const codec = new Map(
     asked.map((m) => [m, serviceDefinition(serviceOf[m])[m] as MethodDefinition<object, object>] as const),
   );

@@ -2,6 +2,7 @@
 import { Query, finish } from '../../services/query/query.ts';
 import type { Fleet } from '../../services/query/checkpoint/fleet.ts';
 import type { MethodName, RequestOf, ResponseOf } from '../../services/shared/contract/query.ts';
+import { Rejected, type Rejection } from '../../services/query/answer/rejection.ts';
 import { nowMs, type CountedRow } from './checkpoints.ts';
 
 /** Every field of every request, with nothing said. */
@@ -31,3 +32,14 @@ export const row = (syscall: string, comm: string, value: bigint): CountedRow =>
   labels: [syscall, comm],
   values: [value],
 });
+
+/** Why a request is rejected; fails when it is not. */
+export function rejectionOf(asking: () => unknown): Rejection {
+  try {
+    asking();
+  } catch (error) {
+    if (error instanceof Rejected) return error.rejection;
+    throw error;
+  }
+  throw new Error('it was answered');
+}

@@ -3,28 +3,14 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Query, finish } from '../../services/query/query.ts';
 import { Rejected } from '../../services/query/answer/rejection.ts';
-import { hashOfLabels, keyOf } from '../../services/query/answer/key-of.ts';
-import { registerOf } from '../../services/shared/algebra/distinct.ts';
-import { bitsOf, filterHashes } from '../../services/shared/algebra/filter.ts';
-import { stir } from '../../services/shared/algebra/sketch-hash.ts';
+import { keyOf } from '../../services/query/answer/key-of.ts';
+import { filterHashes } from '../../services/shared/algebra/filter.ts';
 import type { TableSchema } from '../../services/shared/contract/lineage.ts';
 import type { MethodName, RequestOf, ResponseOf } from '../../services/shared/contract/query.ts';
 import { decodersOf, decodeLabels } from '../../services/agent/labels/decoders.ts';
 import { fleetOf, nowMs, type CountedRow, type HostFill } from './checkpoints.ts';
+import { binaries, firsts, firstsOn, label, pairs, sizes } from './sketch-rows.ts';
 
-const sizes = { hints: 64, help: '' };
-const label = (name: string, meaning: string, offset: number, size = 8) => ({ name, meaning, offset, size });
-
-const binaries: TableSchema = {
-  ...sizes,
-  name: 'binaries',
-  kind: 'distinct',
-  unit: 'binaries',
-  rows: 16384,
-  keyWords: 3,
-  valueCount: 1,
-  labels: [label('comm', 'comm', 0, 16), label('reg', 'register', 16)],
-};
 const talkers: TableSchema = {
   ...sizes,
   name: 'talkers',
@@ -35,27 +21,6 @@ const talkers: TableSchema = {
   valueCount: 1,
   labels: [label('peer', 'ipv4', 0), label('port', 'port', 8), label('cell', 'cell', 16)],
 };
-const firsts: TableSchema = {
-  ...sizes,
-  name: 'firsts',
-  kind: 'counter',
-  unit: 'programs',
-  rows: 1000,
-  keyWords: 12,
-  valueCount: 1,
-  labels: [label('binary', 'text', 0, 96)],
-};
-const filter: TableSchema = {
-  ...sizes,
-  name: 'firsts_filter',
-  kind: 'filter',
-  unit: 'bits',
-  rows: 256,
-  keyWords: 1,
-  valueCount: 2,
-  labels: [label('word', 'word', 0)],
-};
-
 const sent = {
   metric: '',
   selector: '',
@@ -73,14 +38,6 @@ function ask<M extends MethodName>(method: M, request: object, hosts: readonly H
   return finish(new Query().answer(method, full as unknown as RequestOf<M>, fleetOf(hosts), nowMs));
 }
 
-const pairs = (comm: string, values: readonly number[]): CountedRow[] => {
-  const counts = new Map<number, bigint>();
-  for (const v of values) {
-    const pair = registerOf(stir(BigInt(v) * 0x9e3779b97f4a7c15n));
-    counts.set(pair, (counts.get(pair) ?? 0n) + 1n);
-  }
-  return [...counts].map(([pair, n]) => ({ labels: [comm, String(pair)], values: [n] }));
-};
 const span = (from: number, count: number): number[] => Array.from({ length: count }, (_, i) => from + i);
 
 test('what two hosts have in common counts once overall, and in each host’s row', () => {
@@ -88,7 +45,7 @@ test('what two hosts have in common counts once overall, and in each host’s ro
     { host: 'a', tables: [{ schema: binaries, rows: pairs('sh', span(0, 300)) }] },
     { host: 'b', tables: [{ schema: binaries, rows: pairs('sh', span(100, 300)), folded: true }] },
   ];
-  const answer = ask('QueryDistinct', { metric: 'binaries', groupBy: ['host'], orderBy: 'host asc' }, hosts);
+  const answer = ask('QueryDistinct', { metric: 'process_binaries', groupBy: ['host'], orderBy: 'host asc' }, hosts);
   assert.deepEqual(
     answer.rows.map((r) => [r.labels['host'], r.observations, r.hosts]),
     [
@@ -109,15 +66,15 @@ test('a window holds the different values of that window; what lost its labels w
   const rows = pairs('sh', span(0, 1000));
   const windows = [{ startMs, rows: pairs('sh', span(0, 50)), overflow: 9n }];
   const hosts = [{ host: 'a', tables: [{ schema: binaries, rows, windows }] }];
-  const recent = ask('QueryDistinct', { metric: 'binaries', range: '1m' }, hosts).rows[0]!;
+  const recent = ask('QueryDistinct', { metric: 'process_binaries', range: '1m' }, hosts).rows[0]!;
   assert.ok(Number(recent.lower) <= 50 && 50 <= Number(recent.value) + 3, JSON.stringify(recent));
   assert.ok(Number(recent.upper) >= 50 + 9 && Number(recent.upper) < 80);
-  assert.ok(Number(ask('QueryDistinct', { metric: 'binaries' }, hosts).rows[0]!.value) > 800);
+  assert.ok(Number(ask('QueryDistinct', { metric: 'process_binaries' }, hosts).rows[0]!.value) > 800);
 });
 
 test('Query of a distinct count counts observations, and says where the values are', () => {
   const hosts = [{ host: 'a', tables: [{ schema: binaries, rows: pairs('sh', [1, 1, 2]) }] }];
-  const answer = ask('Query', { metric: 'binaries' }, hosts);
+  const answer = ask('Query', { metric: 'process_binaries' }, hosts);
   assert.deepEqual([answer.total, answer.unit], ['3', 'observations']);
   assert.ok(answer.notes.some((n) => n.includes('QueryDistinct')));
 });
@@ -189,33 +146,13 @@ test('shared rows are no values of labels', () => {
   );
 });
 
-const firstsOn = (host: string, seen: readonly string[], listed = seen): HostFill => {
-  const words = new Map<number, bigint>();
-  for (const binary of seen)
-    for (const bit of bitsOf(hashOfLabels(firsts, { binary }), 256 * 64))
-      words.set(bit >> 6, (words.get(bit >> 6) ?? 0n) | (1n << BigInt(bit & 63)));
-  return {
-    host,
-    tables: [
-      { schema: firsts, rows: listed.map((binary) => ({ labels: [binary], values: [1n] })) },
-      {
-        schema: filter,
-        rows: [...words].map(([word, bits]) => ({
-          labels: [String(word)],
-          values: [BigInt(bits.toString(2).replaceAll('0', '').length), bits],
-        })),
-      },
-    ],
-  };
-};
-
 test('a filter names the hosts that have seen a value: certainly where a row says so', () => {
   const hosts = [
     firstsOn('a', ['/usr/bin/nc', '/bin/sh']),
     firstsOn('b', ['/bin/sh', '/usr/bin/nc'], ['/bin/sh']),
     firstsOn('c', ['/bin/sh']),
   ];
-  const answer = ask('Contains', { metric: 'firsts', labels: { binary: '/usr/bin/nc' } }, hosts);
+  const answer = ask('Contains', { metric: 'first_execs', labels: { binary: '/usr/bin/nc' } }, hosts);
   assert.deepEqual(
     answer.hosts.map((h) => [h.host, h.certain]),
     [
@@ -228,7 +165,7 @@ test('a filter names the hosts that have seen a value: certainly where a row say
   assert.ok(a.fill > 0 && a.fill <= (2 * filterHashes) / (256 * 64));
   assert.ok(Math.abs(a.falsePositiveRate - a.fill ** filterHashes) < 1e-12);
   assert.ok(answer.falsePositiveRate > 0 && answer.falseHostsExpected > 0);
-  const none = ask('Contains', { metric: 'firsts', labels: { binary: '/usr/bin/gdb' } }, hosts);
+  const none = ask('Contains', { metric: 'first_execs', labels: { binary: '/usr/bin/gdb' } }, hosts);
   assert.deepEqual(none.hosts, []);
   assert.ok(none.notes.some((n) => n.startsWith('none of 3 hosts')));
 });
@@ -244,7 +181,7 @@ test('a question that a filter cannot be asked is refused with what to write', (
     }
     return undefined;
   };
-  const bad = (labels: object) => refused({ metric: 'firsts', labels }) as { problem: string };
+  const bad = (labels: object) => refused({ metric: 'first_execs', labels }) as { problem: string };
   assert.match(bad({}).problem, /"binary" is missing/);
   assert.match(bad({ binary: 'x', colour: 'red' }).problem, /no label "colour"/);
   assert.deepEqual(refused({ metric: 'talkers', labels: {} }), {
@@ -252,7 +189,7 @@ test('a question that a filter cannot be asked is refused with what to write', (
     metric: 'talkers',
     found: 'heavy',
     wanted: 'values seen first',
-    suggestion: 'firsts',
+    suggestion: 'first_execs',
   });
 });
 

@@ -8,7 +8,7 @@ import type { outputFormat, outputOption } from '../output/format.ts';
 import type { grpcurlLine } from '../output/grpcurl.ts';
 import type { frame, Held } from '../output/live.ts';
 import type { csv, formats, jsonLines } from '../output/records.ts';
-import type { renderNotes, renderRows } from '../output/table.ts';
+import type { renderNotes, renderRows, Table } from '../output/table.ts';
 import type { DataVerb, OptionSpec } from '../output/verb.ts';
 import type { topTable } from '../verbs/top.ts';
 import type { updateCount, watchExamples, watchOptions, watchPlan } from '../verbs/watch.ts';
@@ -36,7 +36,7 @@ export interface AskParts {
 }
 
 export interface Io {
-  readonly out: (text: string) => void;
+  readonly out: (data: string | Uint8Array) => void;
   readonly note: (text: string) => void;
   readonly color: (stream: NodeJS.WriteStream) => boolean;
 }
@@ -86,7 +86,8 @@ export async function runData(
   argv: readonly string[],
   io: Io,
 ): Promise<number> {
-  const { formats } = parts;
+  const { documents = [] } = verb;
+  const formats = [...documents.map((d) => d.name), ...parts.formats];
   const options = askOptions(verb.options, parts.outputOption(formats));
   const read = readFlags({ ...verb, name: entry.name, summary: entry.summary, options }, argv, io.out, 'cli');
   if (!read) return 0;
@@ -97,11 +98,16 @@ export async function runData(
   const request = verb.plan(read.operands, read.options);
   return asking(parts, read.options, verb.method, request, io, async (client) => {
     const answer = await client.call(verb.method, request);
-    if (format === 'json') io.out(`${JSON.stringify(protoJson(answer), null, 2)}\n`);
+    const document = documents.find((d) => d.name === format);
+    const notes = (table: Table): void => io.note(parts.renderNotes(table, { color: io.color(process.stderr) }));
+    if (document) {
+      io.out(document.write(answer));
+      notes(verb.table(answer, 0));
+    } else if (format === 'json') io.out(`${JSON.stringify(protoJson(answer), null, 2)}\n`);
     else if (format === 'table') {
       const table = verb.table(answer, process.stdout.columns || 120);
       io.out(parts.renderRows(table, { color: io.color(process.stdout) }));
-      io.note(parts.renderNotes(table, { color: io.color(process.stderr) }));
+      notes(table);
     } else io.out(format === 'csv' ? parts.csv(answer) : parts.jsonLines(answer));
     return answer;
   });

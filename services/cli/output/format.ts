@@ -1,11 +1,11 @@
-/** The option -o, and what it was given. */
+/** The option -o, and what it was given. The first format is what is shown when nothing was said. */
 import { MusterError } from '../../shared/runtime/errors.ts';
 import type { OptionSpec } from './verb.ts';
 
 export const outputOption = (of: readonly string[]): OptionSpec => ({
   flag: '-o, --output <format>',
   help: `${of.slice(0, -1).join(', ')} or ${of.at(-1)}`,
-  fallback: 'table',
+  fallback: of[0]!,
 });
 
 /** Throws MusterError config/invalid for a format that is none of these. */

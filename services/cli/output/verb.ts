@@ -11,6 +11,12 @@ export interface OptionSpec {
   readonly repeat?: boolean;
 }
 
+/** An answer as a file of some kind. */
+export interface DocumentFormat<M extends MethodName = MethodName> {
+  readonly name: string;
+  write(answer: ResponseOf<M>): string | Uint8Array;
+}
+
 /** A verb that is one call of the API and shows the answer. */
 export interface DataVerb<M extends MethodName = MethodName> {
   readonly name: string;
@@ -23,4 +29,6 @@ export interface DataVerb<M extends MethodName = MethodName> {
   plan(operands: readonly string[], options: Readonly<Record<string, unknown>>): Partial<RequestOf<M>>;
   /** `width` is the terminal's, for pictures; labels stay whole. */
   table(answer: ResponseOf<M>, width: number): Table;
+  /** Formats of the verb's own, which come before the others. */
+  readonly documents?: readonly DocumentFormat<M>[];
 }

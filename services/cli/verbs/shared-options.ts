@@ -57,7 +57,8 @@ export function numberFrom1(flag: string, value: unknown): number | undefined {
   });
 }
 
-function time(flag: string, value: unknown): Timestamp | undefined {
+/** A moment that a flag names. */
+export function time(flag: string, value: unknown): Timestamp | undefined {
   if (value === undefined) return undefined;
   const ms = typeof value === 'string' ? new Date(value).getTime() : NaN;
   if (Number.isNaN(ms)) {

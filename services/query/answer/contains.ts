@@ -7,14 +7,17 @@ import type { Fleet, FleetHost } from '../checkpoint/fleet.ts';
 import type { ContainsHost, ContainsRequest, ContainsResponse } from '../../shared/contract/query.ts';
 import { bitsOf, bitsSet, falsePositiveRate, hasAll } from '../../shared/algebra/filter.ts';
 import { filterOf } from '../../shared/contract/lineage.ts';
-import { cover, emptyCoverage } from './coverage.ts';
-import { nothingYet } from './grouping.ts';
+import { cover } from './coverage.ts';
+import { nothing } from './nothing.ts';
 import { hashOfLabels } from './key-of.ts';
 import { findMetric, metricsOf, type Metric } from './metric.ts';
 import { fitPage, textBytes, type Prepared } from './page.ts';
 import { reject } from './rejection.ts';
 import type { HostScan } from './scan.ts';
 import { select } from './select.ts';
+
+const noFilter =
+  'no host keeps what it has seen: load a probe that does, e.g. `muster load first_seen`; FleetService/ListMetrics shows what there is';
 
 export const containsPage = { fallback: 100, max: 1000 } as const;
 
@@ -44,11 +47,8 @@ export function* prepareContains(
 ): Generator<void, Prepared<'Contains'>> {
   const found = findFiltered(fleet, request.metric);
   if (!found) {
-    const nothing = { hostsAsked: 0, hostsFound: 0, falsePositiveRate: 0, falseHostsExpected: 0, nextPageToken: '' };
-    return {
-      count: 0,
-      page: () => ({ hosts: [], ...nothing, coverage: emptyCoverage, notes: [nothingYet], metric: '' }),
-    };
+    const none = { hosts: [], hostsAsked: 0, hostsFound: 0, falsePositiveRate: 0, falseHostsExpected: 0 };
+    return nothing(none, fleet, noFilter);
   }
   const { metric, filter } = found;
   const hash = hashOfLabels(metric.schema, request.labels);

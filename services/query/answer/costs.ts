@@ -4,7 +4,7 @@ import type { CostRow, GetCostRequest } from '../../shared/contract/query.ts';
 import { nearest } from '../../shared/runtime/settings.ts';
 import { duration } from './coverage.ts';
 import { isStale } from './host-state.ts';
-import { nothingYet } from './grouping.ts';
+import { nothingYet } from './nothing.ts';
 import { fitPage, type Prepared } from './page.ts';
 import { reject } from './rejection.ts';
 import { selectHosts } from './select.ts';

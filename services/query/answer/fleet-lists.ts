@@ -12,7 +12,7 @@ import { callerLabels } from '../../shared/contract/lineage.ts';
 import { nearest } from '../../shared/runtime/settings.ts';
 import { coverageLimits, duration, noHost, refusedNotes, timestamp, unknownWindows } from './coverage.ts';
 import { isStale, namesakeNote, namesakesOf, nsToMs, uuidText } from './host-state.ts';
-import { nothingYet } from './grouping.ts';
+import { nothingYet } from './nothing.ts';
 import { findMetric, hostLabel, metricsOf } from './metric.ts';
 import { fitPage, textBytes, type Prepared } from './page.ts';
 import { iso } from './range.ts';

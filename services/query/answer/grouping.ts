@@ -75,6 +75,3 @@ export const totalUnlabelled = (q: Question, covered: Covered): bigint =>
 /** How much more the total could be. */
 export const totalBound = (q: Question, covered: Covered): bigint =>
   covered.missing.reduce((n, m) => n + m, covered.shared) - totalUnlabelled(q, covered);
-
-export const nothingYet =
-  'no host has reported a metric yet: start `muster up`, then ask again; FleetService/ListHosts shows who is there';

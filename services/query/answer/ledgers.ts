@@ -2,7 +2,7 @@
 import type { Fleet } from '../checkpoint/fleet.ts';
 import type { GetLedgerRequest, LedgerRow } from '../../shared/contract/query.ts';
 import { coverageLimits, noHost, refusedNotes, unknownWindows } from './coverage.ts';
-import { nothingYet } from './grouping.ts';
+import { nothingYet } from './nothing.ts';
 import { accountOf, balanceOf, failureReasons, ledgerOf } from './ledger.ts';
 import { findMetric, metricsOf, unitOf } from './metric.ts';
 import { fitPage, type Prepared } from './page.ts';

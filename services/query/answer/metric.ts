@@ -54,17 +54,23 @@ export function metricsOf(fleet: Fleet): Map<string, Metric> {
   return metrics;
 }
 
+/** What a method wants of a metric: a kind, or a label that is a stack. */
+export type Wanted = TableSchema['kind'] | 'stacks';
+
+/** The label whose texts are stacks. */
+export const stackLabel = (metric: Metric): string | undefined =>
+  metric.schema.labels.find((l) => l.meaning === 'stack')?.name;
+
+const fits = (metric: Metric, wanted: Wanted): boolean =>
+  wanted === 'stacks' ? stackLabel(metric) !== undefined : metric.schema.kind === wanted;
+
 /** The metric of a request; undefined only when none was named and there is none yet. */
-export function findMetric(
-  metrics: ReadonlyMap<string, Metric>,
-  name: string,
-  kind?: TableSchema['kind'],
-): Metric | undefined {
-  const fitting = [...metrics.values()].filter((m) => kind === undefined || m.schema.kind === kind);
+export function findMetric(metrics: ReadonlyMap<string, Metric>, name: string, kind?: Wanted): Metric | undefined {
+  const fitting = [...metrics.values()].filter((m) => kind === undefined || fits(m, kind));
   if (name === '') return (kind === undefined ? metrics.get(preferred) : undefined) ?? fitting[0];
   const metric = metrics.get(name);
   if (!metric) return reject({ kind: 'unknown-metric', metric: name, suggestion: nearest(name, [...metrics.keys()]) });
-  if (kind !== undefined && metric.schema.kind !== kind) {
+  if (kind !== undefined && !fits(metric, kind)) {
     return reject({
       kind: 'wrong-kind',
       metric: name,

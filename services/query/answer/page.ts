@@ -73,11 +73,11 @@ export function pageSize(asked: number, limits: PageLimits): number {
 }
 
 /** Room that notes and coverage may need. */
-const reserve = 512 * 1024;
+export const replyReserve = 512 * 1024;
 
 /** The end of a page whose rows have these sizes in bytes; at least one row. */
 export function fitPage(first: number, last: number, bytesOf: (row: number) => number): number {
-  let room = replyBytesMax - reserve;
+  let room = replyBytesMax - replyReserve;
   for (let row = first; row < last; row++) {
     room -= bytesOf(row);
     if (room < 0 && row > first) return row;
@@ -85,8 +85,10 @@ export function fitPage(first: number, last: number, bytesOf: (row: number) => n
   return last;
 }
 
-/** UTF-8 takes at most three bytes a UTF-16 unit. */
-export const textBytes = (texts: readonly string[]): number => texts.reduce((n, t) => n + t.length * 3 + 8, 0);
+/** UTF-8 takes at most three bytes a UTF-16 unit, and one where all are ASCII. */
+export const utf8Bytes = (text: string): number => (/^[\x00-\x7f]*$/.test(text) ? text.length : text.length * 3);
+
+export const textBytes = (texts: readonly string[]): number => texts.reduce((n, t) => n + utf8Bytes(t) + 8, 0);
 
 /** Prepared answers by request, state and time; the oldest leave first. */
 export class PageCache {

@@ -5,10 +5,11 @@
 import type { Fleet } from '../checkpoint/fleet.ts';
 import type { DistinctRow, QueryDistinctRequest, QueryDistinctResponse } from '../../shared/contract/query.ts';
 import { estimateDistinct } from '../../shared/algebra/distinct.ts';
-import { cover, emptyCoverage } from './coverage.ts';
+import { cover } from './coverage.ts';
 import type { Grouped } from './grouped.ts';
-import { ask, errorBounds, labelsOf, nothingYet } from './grouping.ts';
+import { ask, errorBounds, labelsOf } from './grouping.ts';
 import { findMetric, metricsOf } from './metric.ts';
+import { nothing } from './nothing.ts';
 import { fitPage, textBytes, type Prepared } from './page.ts';
 import { resolveRange } from './range.ts';
 import { parseOrder, rank } from './rank.ts';
@@ -16,6 +17,9 @@ import { scan } from './scan.ts';
 import { int64, Sums } from './sums.ts';
 
 export const distinctPage = { fallback: 20, max: 1000 } as const;
+
+const noDistinct =
+  'no host counts different values: load a probe that does, e.g. `muster load processes`; FleetService/ListMetrics shows what there is';
 
 type Counted = Pick<DistinctRow, 'value' | 'lower' | 'upper'>;
 
@@ -34,10 +38,7 @@ export function* prepareDistinct(
 ): Generator<void, Prepared<'QueryDistinct'>> {
   const time = resolveRange(request, '1m', nowMs);
   const metric = findMetric(metricsOf(fleet), request.metric, 'distinct');
-  if (!metric) {
-    const empty = { overall: undefined, nextPageToken: '', unit: '', metric: '' };
-    return { count: 0, page: () => ({ rows: [], ...empty, coverage: emptyCoverage, notes: [nothingYet] }) };
-  }
+  if (!metric) return nothing({ rows: [], overall: undefined }, fleet, noDistinct);
   const q = ask(fleet, metric, request.selector, request.groupBy);
   const order = parseOrder(request.orderBy, q.groupBy);
   const result = yield* scan({

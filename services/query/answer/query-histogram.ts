@@ -11,11 +11,12 @@ import type {
   QueryHistogramResponse,
 } from '../../shared/contract/query.ts';
 import { bucketLower, bucketUpper } from '../../shared/algebra/histogram.ts';
-import { cover, duration, emptyCoverage, timestamp } from './coverage.ts';
+import { cover, duration, timestamp } from './coverage.ts';
 import { distribute, type Distributed, type Distribution, type Distributions } from './distributions.ts';
 import type { Grouped } from './grouped.ts';
-import { ask, errorBounds, labelsOf, nothingYet, totalBound, totalUnlabelled } from './grouping.ts';
+import { ask, errorBounds, labelsOf, totalBound, totalUnlabelled } from './grouping.ts';
 import { findMetric, metricsOf } from './metric.ts';
+import { nothing } from './nothing.ts';
 import { fitPage, textBytes, type Prepared } from './page.ts';
 import { stepsOf, type Steps } from './query-range.ts';
 import { resolveRange } from './range.ts';
@@ -27,6 +28,8 @@ import { int64 } from './sums.ts';
 export const histogramPage = { fallback: 20, max: 100 } as const;
 const defaultQuantiles = [0.5, 0.9, 0.99, 0.999] as const;
 const quantilesMax = 32;
+const noHistogram =
+  'no host counts a distribution: load a probe that does, e.g. `muster load runqueue`; FleetService/ListMetrics shows what there is';
 /** A heat map's columns: with every bucket in use a row and the sum of all still fit one reply. */
 const stepsMax = 64;
 
@@ -55,17 +58,8 @@ export function* prepareHistogram(
   const quantiles = checkedQuantiles(request.quantiles);
   const metric = findMetric(metricsOf(fleet), request.metric, 'histogram');
   if (!metric) {
-    const empty = {
-      overall: undefined,
-      nextPageToken: '',
-      total: '0',
-      residual: '0',
-      totalErrorBound: '0',
-      unit: '',
-      metric: '',
-      step: undefined,
-    };
-    return { count: 0, page: () => ({ rows: [], ...empty, coverage: emptyCoverage, notes: [nothingYet] }) };
+    const totals = { total: '0', residual: '0', totalErrorBound: '0' };
+    return nothing({ rows: [], overall: undefined, ...totals, step: undefined }, fleet, noHistogram);
   }
   if (request.step && time.kind === 'all')
     reject({

@@ -1,10 +1,11 @@
 /** QueryService/QueryRange: points per group and step. At each time: series of all pages + residual of the last = total. */
 import type { Fleet } from '../checkpoint/fleet.ts';
 import type { Point, QueryRangeRequest, QueryRangeResponse } from '../../shared/contract/query.ts';
-import { cover, emptyCoverage, timestamp } from './coverage.ts';
+import { cover, timestamp } from './coverage.ts';
 import { valueAt, type Grouped } from './grouped.ts';
-import { ask, errorBounds, hidesOverflow, labelsOf, nothingYet } from './grouping.ts';
+import { ask, errorBounds, hidesOverflow, labelsOf } from './grouping.ts';
 import { findMetric, metricsOf, unitOf } from './metric.ts';
+import { nothing } from './nothing.ts';
 import { fitPage, textBytes, type Prepared } from './page.ts';
 import { iso, parseLength, resolveRange, windowMs, type TimeRange } from './range.ts';
 import { parseOrder, rank, saturated } from './rank.ts';
@@ -73,20 +74,7 @@ export function* prepareRange(
   const steps = stepsOf(time, request.step, nowMs);
   const step = { seconds: String(steps.lengthMs / 1000), nanos: 0 };
   const metric = findMetric(metricsOf(fleet), request.metric);
-  if (!metric) {
-    const page = () => ({
-      series: [],
-      nextPageToken: '',
-      total: [],
-      residual: [],
-      unit: '',
-      step,
-      coverage: emptyCoverage,
-      notes: [nothingYet],
-      metric: '',
-    });
-    return { count: 0, page };
-  }
+  if (!metric) return nothing({ series: [], total: [], residual: [], step }, fleet);
   const q = ask(fleet, metric, request.selector, request.groupBy);
   const order = parseOrder(request.orderBy, q.groupBy);
   const hidden = hidesOverflow(q);

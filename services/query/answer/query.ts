@@ -1,11 +1,12 @@
 /** QueryService/Query: one value per group over a time. Rows of all pages + residual of the last = total, always. */
 import type { Fleet } from '../checkpoint/fleet.ts';
 import type { QueryRequest, QueryResponse, QueryRow } from '../../shared/contract/query.ts';
-import { cover, emptyCoverage } from './coverage.ts';
+import { cover } from './coverage.ts';
 import type { Grouped } from './grouped.ts';
-import { ask, errorBounds, hidesOverflow, labelsOf, nothingYet, totalBound, totalUnlabelled } from './grouping.ts';
+import { ask, errorBounds, hidesOverflow, labelsOf, totalBound, totalUnlabelled } from './grouping.ts';
 import type { TableKind } from '../../shared/contract/lineage.ts';
 import { findMetric, metricsOf, unitOf, type Metric } from './metric.ts';
+import { nothing } from './nothing.ts';
 import { fitPage, textBytes, type Prepared } from './page.ts';
 import { resolveRange } from './range.ts';
 import { parseOrder, rank, saturated } from './rank.ts';
@@ -17,20 +18,7 @@ export const queryPage = { fallback: 20, max: 1000 } as const;
 export function* prepareQuery(request: QueryRequest, fleet: Fleet, nowMs: number): Generator<void, Prepared<'Query'>> {
   const time = resolveRange(request, '1m', nowMs);
   const metric = findMetric(metricsOf(fleet), request.metric);
-  if (!metric) {
-    const page = () => ({
-      rows: [],
-      nextPageToken: '',
-      total: '0',
-      residual: '0',
-      totalErrorBound: '0',
-      unit: '',
-      coverage: emptyCoverage,
-      notes: [nothingYet],
-      metric: '',
-    });
-    return { count: 0, page };
-  }
+  if (!metric) return nothing({ rows: [], total: '0', residual: '0', totalErrorBound: '0' }, fleet);
   const q = ask(fleet, metric, request.selector, request.groupBy);
   const order = parseOrder(request.orderBy, q.groupBy);
   // Without labels of the metric overflow cannot be misplaced: it belongs to the host's group like any row.

@@ -39,32 +39,59 @@ export function parseLength(field: string, text: string, fix = lengthFix): numbe
 
 export const iso = (ms: number): string => new Date(ms).toISOString().replace('.000Z', 'Z');
 
-/** Resolves a request's range at `nowMs`; rejects text that is none, and times before retention. */
-export function resolveRange(request: RangeRequest, fallback: string, nowMs: number): TimeRange {
+/**
+ * Resolves a request's range at `nowMs`; rejects text that is none, and times before retention. `within`: the message that
+ * holds the fields, with a dot behind it.
+ */
+export function resolveRange(request: RangeRequest, fallback: string, nowMs: number, within = ''): TimeRange {
   const { range, startTime, endTime } = request;
   if (startTime || endTime) {
-    if (range) return bad('range', 'given together with start_time or end_time', 'give one of them');
-    if (!startTime) return bad('start_time', 'missing', 'give start_time too, or range alone');
+    if (range) return bad(`${within}range`, 'given together with start_time or end_time', 'give one of them');
+    if (!startTime) return bad(`${within}start_time`, 'missing', 'give start_time too, or range alone');
     return absolute(
-      millis('start_time', startTime),
-      endTime ? millis('end_time', endTime) : undefined,
+      millis(`${within}start_time`, startTime),
+      endTime ? millis(`${within}end_time`, endTime) : undefined,
       startTime,
       nowMs,
+      within,
     );
   }
   const text = range || fallback;
   if (text === 'all') return { kind: 'all' };
-  const length = parseLength('range', text, 'write a number with s, m or h, e.g. "5m", or "all"');
+  const length = parseLength(`${within}range`, text, 'write a number with s, m or h, e.g. "5m", or "all"');
   const fromMs = floor(nowMs - length);
-  checkRetention('range', text, length > finestTier.retentionMs, nowMs);
+  checkRetention(`${within}range`, text, length > finestTier.retentionMs, nowMs);
   return { kind: 'windows', fromMs, toMs: floor(nowMs) + 2 * windowMs, openEnd: true };
 }
 
-function absolute(startMs: number, endMs: number | undefined, start: Timestamp, nowMs: number): TimeRange {
+/** The same range, earlier by a multiple of a window. */
+export function earlier(time: TimeRange, offset: string, nowMs: number, field: string): TimeRange {
+  if (time.kind === 'all')
+    return bad(field, '"all" has no time before it', 'give a range such as "5m", or leave it out');
+  const offsetMs = parseLength(field, offset, 'write a multiple of 10s, e.g. "10m"');
+  if (offsetMs % windowMs !== 0) bad(field, `${JSON.stringify(offset)} is not a multiple of 10s`, 'write e.g. "10m"');
+  const toMs = (time.openEnd ? floor(nowMs) + windowMs : time.toMs) - offsetMs;
+  const fromMs = time.fromMs - offsetMs;
+  checkRetention(field, offset, fromMs < floor(nowMs - finestTier.retentionMs), nowMs);
+  return { kind: 'windows', fromMs, toMs, openEnd: false };
+}
+
+function absolute(
+  startMs: number,
+  endMs: number | undefined,
+  start: Timestamp,
+  nowMs: number,
+  within: string,
+): TimeRange {
   if (startMs > nowMs + windowMs)
-    bad('start_time', `${timestampText(start)} is in the future`, `it is ${iso(nowMs)} here`);
-  if (endMs !== undefined && endMs <= startMs) bad('end_time', 'not after start_time', 'swap them');
-  checkRetention('start_time', timestampText(start), startMs < nowMs - finestTier.retentionMs - windowMs, nowMs);
+    bad(`${within}start_time`, `${timestampText(start)} is in the future`, `it is ${iso(nowMs)} here`);
+  if (endMs !== undefined && endMs <= startMs) bad(`${within}end_time`, 'not after start_time', 'swap them');
+  checkRetention(
+    `${within}start_time`,
+    timestampText(start),
+    startMs < nowMs - finestTier.retentionMs - windowMs,
+    nowMs,
+  );
   return {
     kind: 'windows',
     fromMs: floor(startMs),

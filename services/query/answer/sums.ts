@@ -68,4 +68,5 @@ export class Sums {
 export const int64Max = 2n ** 63n - 1n;
 
 /** As int64 on the wire. */
-export const int64 = (value: bigint): string => (value > int64Max ? int64Max : value).toString();
+export const int64 = (value: bigint): string =>
+  (value > int64Max ? int64Max : value < -int64Max ? -int64Max : value).toString();

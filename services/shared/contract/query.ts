@@ -27,6 +27,8 @@ import type {
   QueryRangeResponse,
   QueryRequest,
   QueryResponse,
+  QueryStacksRequest,
+  QueryStacksResponse,
   WatchRequest,
   WatchResponse,
 } from './gen/api/muster/v1/query.ts';
@@ -41,6 +43,7 @@ export interface Methods {
   QueryRange: { request: QueryRangeRequest; response: QueryRangeResponse };
   QueryHistogram: { request: QueryHistogramRequest; response: QueryHistogramResponse };
   QueryDistinct: { request: QueryDistinctRequest; response: QueryDistinctResponse };
+  QueryStacks: { request: QueryStacksRequest; response: QueryStacksResponse };
   Contains: { request: ContainsRequest; response: ContainsResponse };
   ListMetrics: { request: ListMetricsRequest; response: ListMetricsResponse };
   ListLabelValues: { request: ListLabelValuesRequest; response: ListLabelValuesResponse };
@@ -67,6 +70,7 @@ export const serviceOf = {
   QueryRange: 'muster.v1.QueryService',
   QueryHistogram: 'muster.v1.QueryService',
   QueryDistinct: 'muster.v1.QueryService',
+  QueryStacks: 'muster.v1.QueryService',
   Contains: 'muster.v1.QueryService',
   ListMetrics: 'muster.v1.FleetService',
   ListLabelValues: 'muster.v1.FleetService',
