@@ -6,8 +6,7 @@
 #include <linux/types.h>
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
-
-#define COUNTED(number) ((number) >= 1000 && (number) < 1 << 30)
+#include "counted.h"
 
 #define MAP(map_name, map_type, entries, value_type)                                                                 \
 	struct {                                                                                                     \
@@ -49,6 +48,17 @@ struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 1 << 20);
 } ring SEC(".maps");
+
+struct ten {
+	__u64 point[10];
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 4096);
+	__type(key, __u32);
+	__type(value, struct ten);
+} batches SEC(".maps");
 
 struct word {
 	__u64 value;
@@ -94,6 +104,41 @@ int on_updated(__u64 *args)
 	value = bpf_map_lookup_elem(&updated, &key);
 	next = value ? *value + 1 : 1;
 	bpf_map_update_elem(&updated, &key, &next, BPF_ANY);
+	return 0;
+}
+
+/* As printed: keeps the key itself where nothing is, and writes back what it found. */
+SEC("?tp_btf/sys_enter")
+int on_checkpoint(__u64 *args)
+{
+	const __u64 key = args[1];
+	__u64 *value;
+
+	if (!COUNTED(key))
+		return 0;
+	value = bpf_map_lookup_elem(&printed, &key);
+	if (value)
+		bpf_map_update_elem(&printed, &key, value, BPF_ANY);
+	else
+		bpf_map_update_elem(&printed, &key, &key, BPF_NOEXIST);
+	return 0;
+}
+
+/* As printed: raises all ten cells of its row, and writes the row back onto itself. */
+SEC("?tp_btf/sys_enter")
+int on_batch(__u64 *args)
+{
+	const __u32 key = args[1] & 4095;
+	struct ten *batch;
+
+	if (!COUNTED(args[1]))
+		return 0;
+	batch = bpf_map_lookup_elem(&batches, &key);
+	if (!batch)
+		return 0;
+	for (int i = 0; i < 10; i++)
+		batch->point[i] += 1;
+	bpf_map_update_elem(&batches, &key, batch, BPF_ANY);
 	return 0;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* Muster's techniques, one program each, on calls of numbers from 1,000 on, none of which exists. */
+/* Muster's techniques, one program each, on calls that counted.h names. */
 #include "caller.h"
+#include "counted.h"
 
 struct calls_key {
 	__u64 number;
@@ -24,19 +25,12 @@ struct kinds_key {
 };
 MUSTER_DISTINCT(kinds, struct kinds_key, 16384, "calls", "different calls");
 
-/* Ten points of time in one row: what a reader takes once, it would else have to take ten times. */
-struct ten {
-	__u64 point[10];
+/* Ten points of time for each number: what a reader takes at once, it would else have to take ten times. */
+struct points_key {
+	__u64 number;
+	__u64 tenth;
 };
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, 4096);
-	__type(key, __u32);
-	__type(value, struct ten);
-} tens SEC(".maps");
-
-#define COUNTED(number) ((number) >= 1000 && (number) < 1 << 30)
+MUSTER_COUNTER(points, struct points_key, 4096, "calls", "calls by number and tenth of a second");
 
 SEC("?tp_btf/sys_enter")
 int on_table(__u64 *args)
@@ -83,16 +77,14 @@ int on_distinct(__u64 *args)
 }
 
 SEC("?tp_btf/sys_enter")
-int on_tens(__u64 *args)
+int on_points(__u64 *args)
 {
-	const __u32 at = args[1] & 4095;
-	struct ten *ten;
+	struct points_key key = { .number = args[1] };
 
-	if (!COUNTED(args[1]))
+	if (!COUNTED(key.number))
 		return 0;
-	ten = bpf_map_lookup_elem(&tens, &at);
-	if (ten)
-		__sync_fetch_and_add(&ten->point[bpf_ktime_get_coarse_ns() / 100000000 % 10], 1);
+	key.tenth = bpf_ktime_get_ns() / 100000000 % 10;
+	muster_add(points, &key, 1);
 	return 0;
 }
 

@@ -7,11 +7,11 @@ import { createRedisCheckpointStore } from '../../../services/shared/adapters/re
 import { connectRedis } from '../../../services/shared/adapters/redis-connection.ts';
 import { CheckpointHead } from '../../../services/shared/contract/checkpoint.ts';
 import { silentLog } from '../../../services/shared/runtime/log.ts';
+import { incrementOf } from './increments.ts';
 
 const [mode, address, end] = process.argv.slice(2);
 const last = Number(end);
 const options = { address: address!, name: 'bench', log: silentLog };
-export const incrementOf = (position: number): bigint => BigInt((position * 7919) % 1000);
 
 async function together(): Promise<void> {
   const store = createRedisCheckpointStore(options);

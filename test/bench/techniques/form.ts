@@ -16,6 +16,7 @@ import type { TableSchema } from '../../../services/shared/contract/lineage.ts';
 import { constantsMap, controlMap, mapName, slotParts } from '../../../services/shared/contract/table-maps.ts';
 import { generate } from '../../kernel/generator.ts';
 import { checkout } from '../../kernel/probe.ts';
+import { median } from '../contender.ts';
 
 export interface Form {
   readonly name: string;
@@ -26,13 +27,25 @@ export interface Form {
   readonly tables?: readonly string[];
 }
 
-/** Call numbers are from here on. */
-export const firstNumber = 1000;
+/** Call numbers are from here on (kernel/counted.h): none exists, and nobody else makes them. */
+export const firstNumber = 500_000_000;
 
-export function compiled(source: 'ours' | 'naive' | 'empty'): Buffer {
+export const form = (name: string, program: string, ...maps: string[]): Form => ({ name, ours: false, program, maps });
+export const own = (name: string, program: string, tables: string[], ...maps: string[]): Form => ({
+  ...{ name, ours: true, program, tables, maps },
+});
+export const sum = (values: Iterable<bigint>): number => Number([...values].reduce((a, b) => a + b, 0n));
+
+const objects = new Map<string, Buffer>();
+
+function compiled(source: 'ours' | 'naive' | 'empty'): Buffer {
+  const known = objects.get(source);
+  if (known) return known;
   const path = join(checkout, `build/test/bench/${source}.bpf.o`);
   execFileSync(join(checkout, 'deploy/build-bpf.sh'), [join(import.meta.dirname, `../kernel/${source}.bpf.c`), path]);
-  return readFileSync(path);
+  const object = readFileSync(path);
+  objects.set(source, object);
+  return object;
 }
 
 export class Loaded {
@@ -128,22 +141,34 @@ export const drive = (threads: number, keys: number, calls: number): Promise<unk
     ...['--call', 'number', '--first', firstNumber, '--keys', keys, '--calls', calls],
   ]);
 
+/** Loads a form, drives it, and asks what is there. */
+export async function counted<T>(
+  wanted: Form,
+  threads: number,
+  keys: number,
+  calls: number,
+  ask: (l: Loaded) => T,
+): Promise<T> {
+  const loaded = Loaded.load(wanted);
+  try {
+    await drive(threads, keys, calls);
+    return ask(loaded);
+  } finally {
+    loaded.close();
+  }
+}
+
 const callsPerRound = 4000;
 const roundsPerTurn = 60;
 
 /** ns per call on one pinned CPU, of the fastest round after the first. */
-export async function turn(keys: number): Promise<number> {
+async function turn(keys: number): Promise<number> {
   const { ns } = await generate([
     ...['--pin', cpus().length - 1, '--call', 'number', '--first', firstNumber],
     ...['--keys', keys, '--calls', callsPerRound, '--rounds', roundsPerTurn],
   ]);
   return Math.min(...ns.slice(1)) / callsPerRound;
 }
-
-export const median = (values: readonly number[]): number => {
-  const s = [...values].sort((a, b) => a - b);
-  return (s[(s.length - 1) >> 1]! + s[s.length >> 1]!) / 2;
-};
 
 /** ns per event over an empty program on the same hook, by form: all take turns, so that a busy moment meets all. */
 export async function netNs(forms: readonly Form[], keys: number, turns: number): Promise<Map<string, number>> {
@@ -155,10 +180,10 @@ export async function netNs(forms: readonly Form[], keys: number, turns: number)
     if (refused) throw refused.error;
     empty.push(await turn(keys));
     idle.close();
-    for (const form of forms) {
-      const loaded = Loaded.load(form);
+    for (const one of forms) {
+      const loaded = Loaded.load(one);
       try {
-        times.set(form.name, [...(times.get(form.name) ?? []), await turn(keys)]);
+        times.set(one.name, [...(times.get(one.name) ?? []), await turn(keys)]);
       } finally {
         loaded.close();
       }
