@@ -82,5 +82,6 @@ printFigures(positionals[0]!, figures, values.json);
 if (values.write) await write?.();
 printConditions();
 const failed = figures.filter(beyond);
-for (const f of failed) process.stderr.write(`beyond its limit: ${f.figure}${f.peerName ? ` beside ${f.peerName}` : ''}\n`);
+for (const f of failed)
+  process.stderr.write(`beyond its limit: ${f.figure}${f.peerName ? ` beside ${f.peerName}` : ''}\n`);
 if (failed.length > 0) process.exitCode = 1;

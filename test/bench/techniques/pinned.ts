@@ -17,10 +17,19 @@ export function openCounts(directory: string): PinnedLineage {
   const [known] = tables.list();
   if (known !== undefined) return tables.open(known);
   const root = PinRoot.acquire(directory, 0);
+  try {
+    return tables.open(loadCounts(root));
+  } finally {
+    root.release();
+  }
+}
+
+/** Its directory below the root. */
+function loadCounts(root: PinRoot): string {
   const bytes = compileProbe('../bench/kernel/counts.bpf.c');
   const wanted = want('counts', readObject(bytes), possibleCpus(), resolveScope(undefined), new Map());
   const { uuid } = bringUp(new LibbpfProbeKernel(root), wanted, bytes, silentLog);
-  return tables.open(`counts/${uuid}`);
+  return `counts/${uuid}`;
 }
 
 export function removeCounts(directory: string): void {

@@ -15,7 +15,9 @@ const announced = (firsts: number, note?: string): { found: number; note: string
 
 /** As a percentage: what part of new values the filter would take for known ones by now. */
 function rateNow(l: Loaded): string {
-  const words = new Uint32Array(l.words('firsts_bits', filterWords).flatMap((w) => [Number(w & 0xffffffffn), Number(w >> 32n)]));
+  const words = new Uint32Array(
+    l.words('firsts_bits', filterWords).flatMap((w) => [Number(w & 0xffffffffn), Number(w >> 32n)]),
+  );
   return (falsePositiveRate(bitsSet(words), filterWords * 64) * 100).toPrecision(2);
 }
 
@@ -56,7 +58,10 @@ const heavies: readonly Asked[] = [
       const shared = rows.slice(1).filter((r) => r.key[1]! & 1n);
       const most = shared.reduce((a, r) => (a > r.value ? a : r.value), 0n);
       const large = rows.length - 1 - shared.length;
-      return { found: sum(rows.map((r) => r.value)), note: `${large} numbers have rows; no other has more than ${most}` };
+      return {
+        found: sum(rows.map((r) => r.value)),
+        note: `${large} numbers have rows; no other has more than ${most}`,
+      };
     },
   },
   {
