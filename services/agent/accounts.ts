@@ -51,7 +51,14 @@ const keyOf = (kind: AccountKind, { uuid, number }: Source): string => `${kind} 
 /** The lineage that counts accounts, where this agent is the one to write to its pins. */
 const ownLineage = (a: AgentState): LineageState | undefined =>
   [...a.lineages.values()].find(
-    (l) => l.meta.probe === accountsProbe && l.held && !l.gone && l.phase !== 'lost' && l.phase !== 'broken',
+    (l) =>
+      l.meta.probe === accountsProbe &&
+      l.held &&
+      !l.gone &&
+      !l.ended &&
+      l.ref.detachedWallNs === 0n &&
+      l.phase !== 'lost' &&
+      l.phase !== 'broken',
   );
 
 /** Lays in what is new, every few seconds. */

@@ -56,7 +56,8 @@ const cases: readonly (readonly [meaning: string, id: bigint, expected: string])
   ['netdev', 2n, 'eth0'],
   ['netdev', 3n, '3'],
   ['stack', 99n, 'main;work;read_[k]'],
-  ['stack', 2n ** 64n - 1n, '18446744073709551615'],
+  ['stack', 2n ** 64n - 1n, '[unnamed]'],
+  ['stack', 0n, '[unknown]'],
 ];
 for (const [meaning, id, expected] of cases) {
   test(`${meaning}: ${id} is ${JSON.stringify(expected)}`, () => assert.equal(decode(meaning, id), expected));

@@ -7,8 +7,8 @@ import type { KeeperClient } from './keeper-client.ts';
 
 type LookUp = Extract<AgentEffect, { kind: 'look-up' }>;
 
-/** For the stacks of one look-up together: what has no name by then stays a number. */
-const stacksWithinMs = 5000;
+/** For the stacks of one look-up together: what has no name by then stays without. */
+const stacksWithinMs = 10_000;
 /** A keeper that failed is left alone for a while, twice as long each time in a row. */
 const patienceMinMs = 1000;
 const patienceMaxMs = 60_000;
@@ -30,7 +30,7 @@ export function createNames(
       if (failures === 0)
         log.warn(
           { probe, named: texts.length, of: ids.length, reason: describeCause(failure) },
-          'stacks stay numbers: the keeper does not name them',
+          'stacks stay unnamed: the keeper does not name them in time',
         );
       notBeforeMs = nowMs() + Math.min(patienceMaxMs, patienceMinMs * 2 ** failures);
       failures = Math.min(failures + 1, 16);

@@ -18,8 +18,8 @@ import { takeBack } from './windows.ts';
 
 /** An ended lineage of which nothing came for so long is folded as it stands. */
 const quietNs = 600_000_000_000n;
-/** A machine that still bears the name of a new one proves it sooner (namesakes.ts), at the usual intervals. */
-const namesakeMs = 30_000;
+/** A machine that still bears the name of a new one proves it sooner (namesakes.ts): ten intervals, and half a minute. */
+const namesakeMs = (host: HostState): number => Math.max(30_000, Number(host.intervalNs / 100_000n));
 /** Spans of unknown kept for one host, newest last. */
 const unknownMax = 64;
 /** Ended and folded lineages remembered, so that a late repeat counts nothing. */
@@ -248,7 +248,7 @@ export const mayBeTakenBack = (host: HostState, lineage: LineageState, storedMs:
       l.tables.length > 0 &&
       (l.bootId === lineage.bootId
         ? l.createdBoottimeNs < lineage.createdBoottimeNs && l.detachedWallNs === 0n && !quiet(host, l)
-        : lineage.status === 'live' && Math.abs(storedMs - lineage.heardMs) < namesakeMs),
+        : lineage.status === 'live' && Math.abs(storedMs - lineage.heardMs) < namesakeMs(host)),
   );
 
 /**

@@ -212,7 +212,14 @@ class OpenLineage implements PinnedLineage {
     const words = new BigUint64Array(accounts.buffer, accounts.byteOffset, accounts.length / 8);
     this.inbox.words.set(words);
     // Opening the iterator's link begins a walk; each byte that is read is one account, taken by the program.
-    const fd = openSync(join(this.path, `link-${inboxProgram}`), 'r');
+    let fd: number;
+    try {
+      fd = openSync(join(this.path, `link-${inboxProgram}`), 'r');
+    } catch (cause) {
+      // Detached in this moment: nobody takes anything any more.
+      if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return new Uint8Array();
+      throw cause;
+    }
     try {
       const answers = new Uint8Array(count);
       return answers.subarray(0, readSync(fd, answers, 0, count, null));
