@@ -1,23 +1,23 @@
 /**
- * Reads partitions' checkpoints through the CheckpointReader port: heads in one round trip, then the names and blobs of
- * what changed since the last request and is needed now. Every partition is at one version; one that moves on while it
- * is read is taken anew, the others stay.
+ * Reads partitions' checkpoints through the CheckpointReader port and holds each at one version: heads in one round trip,
+ * then the names and blobs of what changed and is needed. A partition that moves on while it is read is taken anew, the
+ * others stay. Whatever is held can be read again at any time: nothing here is a state of its own.
  */
 import { BlobCache } from './checkpoint/blob-cache.ts';
-import { decodeBlob } from './checkpoint/blobs.ts';
 import { Dictionary } from './checkpoint/dictionary.ts';
-import { joinPartitions, type Fleet, type LoadedPartition } from './checkpoint/fleet.ts';
-import { Rejected } from './answer/rejection.ts';
-import { parseBlobName, type BlobName } from '../shared/contract/checkpoint.ts';
-import { decodeHead } from '../shared/contract/checkpoint-codec.ts';
+import { type Fleet, joinHosts, type PartitionHosts } from './checkpoint/fleet.ts';
+import { hostsOnly, type Need } from './checkpoint/need.ts';
+import { type Held, type Made, make, type Maker, needsKept, type Scan, viewPartition } from './held-partition.ts';
 import { partitionCount } from '../shared/contract/subjects.ts';
-import type { HostMarks } from '../shared/runtime/ports/host-marks.ts';
 import { MusterError } from '../shared/runtime/errors.ts';
-import type { CheckpointReader, CheckpointView, StoredHead } from '../shared/runtime/ports/checkpoint-store.ts';
+import type { CheckpointReader, StoredHead } from '../shared/runtime/ports/checkpoint-store.ts';
+import type { HostMarks } from '../shared/runtime/ports/host-marks.ts';
 
 export interface FleetReaderLimits {
   /** Heads read this lately are not read again. */
   readonly headsAgeMs: number;
+  /** While somebody calls `refresh`, a request takes what is held and was found to be the newest this lately. */
+  readonly refreshAgeMs: number;
   /** Decoded blobs kept, in bytes. */
   readonly cacheWeight: number;
   /** Encoded blobs that one request may have to read: what is cached counts nothing. */
@@ -30,6 +30,7 @@ export interface FleetReaderLimits {
 
 export const fleetReaderLimits: FleetReaderLimits = {
   headsAgeMs: 250,
+  refreshAgeMs: 1000,
   cacheWeight: 512 * 2 ** 20,
   scanBytes: 512 * 2 ** 20,
   dictionaryTexts: 4_000_000,
@@ -39,72 +40,95 @@ export const fleetReaderLimits: FleetReaderLimits = {
 /** A partition that moves on this often while it is read is given up: the store is overloaded. */
 const attemptsMax = 50;
 const marksAgeMs = 1000;
-/** Blobs asked for in one round trip. */
-const blobsPerCall = 256;
+/** Partitions that are read at a time. */
+const lanes = 8;
 
-interface NamedView {
-  readonly view: CheckpointView;
-  readonly committedMs: number;
-  readonly names: readonly {
-    readonly text: string;
-    readonly name: BlobName;
-    readonly digest: string;
-    readonly bytes: number;
-  }[];
-  readonly damaged: readonly string[];
-  /** Number of the latest heads asked for when this was read. */
-  readonly since: number;
-}
-
-/** Encoded bytes that one request reads, of all partitions together. */
-interface Scan {
-  bytes: number;
+interface Joined {
+  readonly from: readonly PartitionHosts[];
+  readonly marks: ReadonlyMap<string, number>;
+  readonly joinedMs: number;
+  readonly fleet: Fleet;
 }
 
 export class FleetReader {
-  readonly #views = new Map<number, NamedView>();
+  readonly #held = new Map<number, Held>();
   readonly #cache: BlobCache;
+  readonly #maker: Maker;
+  readonly #joined = new Map<string, Joined>();
   #dictionary = new Dictionary();
   #heads: Promise<Map<number, StoredHead>> | undefined;
   #headsAtMs = -Infinity;
   #marks: ReadonlyMap<string, number> = new Map();
   #marksAtMs = -Infinity;
-  /** How often heads were asked for. */
-  #readings = 0;
+  /** When what is held was last known to be the newest, and whether that was by `refresh`. */
+  #freshAtMs = -Infinity;
+  #tended = false;
+  #catching: Promise<void> | undefined;
+  #order = 0;
 
   constructor(
     readonly port: CheckpointReader,
     readonly now: () => number,
     readonly limits: FleetReaderLimits = fleetReaderLimits,
     readonly marks?: HostMarks,
+    /** Lets others run: a long reading calls it now and then. */
+    readonly giveWay: () => Promise<void> = async () => undefined,
   ) {
     this.#cache = new BlobCache(limits.cacheWeight);
+    this.#maker = {
+      port,
+      cache: this.#cache,
+      scanBytes: limits.scanBytes,
+      madeWeight: limits.cacheWeight / lanes,
+      giveWay,
+      isCurrent: (dictionary) => dictionary === this.#dictionary,
+    };
   }
 
   /** The fleet with all host records and the blobs that `need` picks. Throws MusterError store/…, or Rejected too-large. */
-  async load(need: (name: BlobName) => boolean): Promise<Fleet> {
+  async load(need: Need = hostsOnly): Promise<Fleet> {
     if (this.#dictionary.size > this.limits.dictionaryTexts) {
       this.#dictionary = new Dictionary();
       this.#cache.clear();
+      this.#joined.clear();
+      for (const held of this.#held.values()) held.made.clear();
     }
     // Held for the whole load: another request may start a new dictionary meanwhile, and numbers must not mix.
     const dictionary = this.#dictionary;
-    const reading = this.heads();
-    const since = this.#readings;
-    const heads = await reading;
-    for (const partition of this.#views.keys()) if (!heads.has(partition)) this.#views.delete(partition);
-    const wanted = (name: BlobName): boolean => name.kind === 'host' || need(name);
+    await this.#freshen();
     const scan: Scan = { bytes: 0 };
-    const loaded = await Promise.all(
-      [...heads].map(([partition, head]) => this.#partition(partition, head, since, wanted, dictionary, scan)),
-    );
-    const forgotten = await this.#forgotten();
-    const nowMs = this.now();
-    return joinPartitions(
-      loaded.filter((p) => p !== undefined),
+    const made = await Promise.all([...this.#held.keys()].map((p) => this.#made(p, need, dictionary, scan)));
+    return this.#join(
+      need,
+      made.filter((m) => m !== undefined).map((m) => m.hosts),
       dictionary,
-      (host, mergedMs) => mergedMs <= (forgotten.get(host) ?? -1) || nowMs - mergedMs > this.limits.goneAfterMs,
     );
+  }
+
+  /**
+   * Reads what changed and makes it ready for these needs, so that no request has to wait for it. Requests take what was
+   * held before until a partition is ready.
+   */
+  async refresh(needs: readonly Need[]): Promise<void> {
+    const dictionary = this.#dictionary;
+    const nowMs = this.now();
+    await this.#catchUp(async (held) => {
+      for (const need of [hostsOnly, ...needs]) {
+        if ((await make(this.#maker, held, need, dictionary, { bytes: 0 })) === 'moved') return false;
+        await this.giveWay();
+      }
+      return true;
+    });
+    this.#freshAtMs = nowMs;
+    this.#tended = true;
+    for (const held of this.#held.values()) {
+      for (const need of needs) {
+        if (held.made.has(need.key)) continue;
+        // Where it has moved on the next round, or whoever asks, takes it anew.
+        await make(this.#maker, held, need, dictionary, { bytes: 0 });
+        await this.giveWay();
+      }
+    }
   }
 
   /** Takes a host off the lists until it is merged again. */
@@ -129,7 +153,6 @@ export class FleetReader {
     const now = this.now();
     if (!this.#heads || now - this.#headsAtMs > this.limits.headsAgeMs || now < this.#headsAtMs) {
       this.#headsAtMs = now;
-      this.#readings++;
       const reading = this.port.heads(Array.from({ length: partitionCount }, (_, i) => i));
       this.#heads = reading;
       reading.catch(() => {
@@ -139,116 +162,95 @@ export class FleetReader {
     return this.#heads;
   }
 
-  /** Names the state of all partitions, from their heads alone. */
+  /** Names the state that a request would be answered from. */
   async state(): Promise<string> {
-    const heads = await this.heads();
-    return [...heads].map(([p, { version, commitId }]) => `${p}:${version}:${commitId}`).join(' ');
+    await this.#freshen();
+    const heads = [...this.#held].sort(([a], [b]) => a - b).map(([p, { view }]) => [p, view.head] as const);
+    return heads.map(([p, { version, commitId }]) => `${p}:${version}:${commitId}`).join(' ');
   }
 
-  async #partition(
-    partition: number,
-    head: StoredHead,
-    since: number,
-    need: (name: BlobName) => boolean,
-    dictionary: Dictionary,
-    scan: Scan,
-  ): Promise<LoadedPartition | undefined> {
-    let known = this.#views.get(partition);
-    if (known && known.view.head.commitId !== head.commitId) {
-      // A newer view read since these heads were asked for stays: another request was quicker. One read before them is
-      // of a store that was set back.
-      const isNewer = known.view.head.version > head.version && known.since >= since;
-      if (!isNewer) known = undefined;
-    }
-    for (let attempt = 0; attempt < attemptsMax; attempt++) {
-      known ??= await this.#view(partition);
-      if (!known) return undefined;
-      const loaded = await this.#blobs(known, need, dictionary, scan);
-      if (loaded !== 'moved') return loaded;
-      known = undefined;
-    }
-    throw new MusterError('store/unreachable', 'read checkpoint: the partition moves on faster than it can be read', {
-      values: { partition },
-      remedy: 'try again',
-    });
-  }
-
-  async #view(partition: number): Promise<NamedView | undefined> {
-    const since = this.#readings;
-    const view = await this.port.view(partition);
-    if (!view) {
-      this.#views.delete(partition);
-      return undefined;
-    }
-    const names: NamedView['names'][number][] = [];
-    const damaged: string[] = [];
-    for (const [text, { digest, bytes }] of view.names) {
+  /** Sees to it that what is held is new enough; requests at the same time share the reading. */
+  async #freshen(): Promise<void> {
+    const age = this.now() - this.#freshAtMs;
+    if (age >= 0 && age <= (this.#tended ? this.limits.refreshAgeMs : this.limits.headsAgeMs)) return;
+    this.#tended = false;
+    this.#catching ??= (async () => {
       try {
-        names.push({ text, name: parseBlobName(text), digest, bytes });
-      } catch {
-        damaged.push(text);
+        const nowMs = this.now();
+        await this.#catchUp(async () => true);
+        if (!this.#tended) this.#freshAtMs = nowMs;
+      } finally {
+        this.#catching = undefined;
       }
-    }
-    const named = { view, committedMs: Number(decodeHead(view.head.head).committedWallMs), names, damaged, since };
-    this.#views.set(partition, named);
-    return named;
+    })();
+    await this.#catching;
   }
 
-  async #blobs(
-    { view, committedMs, names, damaged }: NamedView,
-    need: (name: BlobName) => boolean,
-    dictionary: Dictionary,
-    scan: Scan,
-  ): Promise<LoadedPartition | 'moved'> {
-    const { partition, head } = view;
-    const keep = dictionary === this.#dictionary;
-    const blobs: LoadedPartition['blobs'][number][] = [];
-    const missing: NamedView['names'][number][] = [];
-    let bytesMissing = 0;
-    for (const wanted of names) {
-      if (!need(wanted.name)) continue;
-      const blob = keep ? this.#cache.get(partition, wanted.text, wanted.digest) : undefined;
-      if (blob) blobs.push({ name: wanted.name, blob });
-      else {
-        missing.push(wanted);
-        bytesMissing += wanted.bytes;
+  /** Takes a view of each partition that has another head than the one held. `prepare` says whether it is still there. */
+  async #catchUp(prepare: (held: Held) => Promise<boolean>): Promise<void> {
+    const order = ++this.#order;
+    const heads = await this.heads();
+    for (const [partition, { order: known }] of this.#held)
+      if (!heads.has(partition) && known < order) this.#held.delete(partition);
+    const changed = [...heads].filter(([p, head]) => this.#held.get(p)?.view.head.commitId !== head.commitId);
+    const lane = async (): Promise<void> => {
+      for (let next = changed.pop(); next; next = changed.pop()) await this.#take(next[0], prepare);
+    };
+    await Promise.all(Array.from({ length: lanes }, lane));
+  }
+
+  async #take(partition: number, prepare: (held: Held) => Promise<boolean> = async () => true): Promise<void> {
+    for (let attempt = 0; attempt < attemptsMax; attempt++) {
+      const held = await viewPartition(this.port, partition, ++this.#order, () => this.#held.get(partition));
+      if (!held) {
+        this.#held.delete(partition);
+        return;
       }
+      if (!(await prepare(held))) continue;
+      if ((this.#held.get(partition)?.order ?? -1) < held.order) this.#held.set(partition, held);
+      return;
     }
-    scan.bytes += bytesMissing;
-    if (scan.bytes > this.limits.scanBytes) {
-      throw new Rejected({
-        kind: 'too-large',
-        what: 'bytes to read',
-        found: scan.bytes,
-        limit: this.limits.scanBytes,
-        fix: 'ask for a shorter range',
-      });
+    throw movesOn(partition);
+  }
+
+  /** What is held of a partition, made for a need; taken anew where it has moved on. Undefined where it is gone. */
+  async #made(partition: number, need: Need, dictionary: Dictionary, scan: Scan): Promise<Made | undefined> {
+    for (let attempt = 0; attempt < attemptsMax; attempt++) {
+      const held = this.#held.get(partition);
+      if (!held) return undefined;
+      const made = await make(this.#maker, held, need, dictionary, scan);
+      if (made !== 'moved') return made;
+      await this.#take(partition);
     }
-    const broken = [...damaged];
-    for (let i = 0; i < missing.length; i += blobsPerCall) {
-      const part = missing.slice(i, i + blobsPerCall);
-      const found = await this.port.blobs(
-        partition,
-        head.version,
-        part.map((m) => m.text),
-      );
-      if (found === 'moved') {
-        scan.bytes -= bytesMissing;
-        return 'moved';
-      }
-      part.forEach(({ text, name, digest }, j) => {
-        const bytes = found[j];
-        try {
-          if (!bytes) throw new MusterError('store/corrupt', 'read checkpoint: blob is gone', { values: { text } });
-          const blob = decodeBlob(name, bytes, dictionary);
-          if (dictionary === this.#dictionary) this.#cache.put(partition, text, digest, blob);
-          blobs.push({ name, blob });
-        } catch (cause) {
-          if (!(cause instanceof MusterError) || cause.disposition !== 'drop') throw cause;
-          broken.push(text);
-        }
-      });
+    throw movesOn(partition);
+  }
+
+  async #join(need: Need, partitions: readonly PartitionHosts[], dictionary: Dictionary): Promise<Fleet> {
+    const forgotten = await this.#forgotten();
+    const nowMs = this.now();
+    const known = this.#joined.get(need.key);
+    const same =
+      known?.fleet.dictionary === dictionary &&
+      known.from.length === partitions.length &&
+      known.from.every((p, i) => p === partitions[i]);
+    if (same && known.marks === forgotten && Math.abs(nowMs - known.joinedMs) < marksAgeMs) return known.fleet;
+    const fleet = joinHosts(
+      partitions,
+      dictionary,
+      (host, mergedMs) => mergedMs <= (forgotten.get(host) ?? -1) || nowMs - mergedMs > this.limits.goneAfterMs,
+    );
+    this.#joined.delete(need.key);
+    this.#joined.set(need.key, { from: partitions, marks: forgotten, joinedMs: nowMs, fleet });
+    for (const oldest of this.#joined.keys()) {
+      if (this.#joined.size <= needsKept) break;
+      this.#joined.delete(oldest);
     }
-    return { partition, version: head.version, commitId: head.commitId, committedMs, blobs, damaged: broken };
+    return fleet;
   }
 }
+
+const movesOn = (partition: number): MusterError =>
+  new MusterError('store/unreachable', 'read checkpoint: the partition moves on faster than it can be read', {
+    values: { partition },
+    remedy: 'try again',
+  });

@@ -12,6 +12,7 @@ import { certificatesAlone, parseAccess, refuse } from './access.ts';
 import { createAnswer, createWatchSource } from './adapters/answer-loop.ts';
 import { createSecurity } from './adapters/grpc-security.ts';
 import { serveGrpc } from './adapters/grpc-server.ts';
+import { Refresher } from './adapters/refresher.ts';
 import { WatchDriver } from './adapters/watch-driver.ts';
 import { FleetReader, fleetReaderLimits } from './fleet-reader.ts';
 import { gatesOf } from './gate.ts';
@@ -54,12 +55,18 @@ async function main(): Promise<void> {
     now,
     { ...fleetReaderLimits, scanBytes: limits.scanBytes, goneAfterMs: limits.goneAfterMs },
     marks,
+    () => new Promise((resolve) => setImmediate(resolve)),
   );
   const core = new Query();
+  const refresher = new Refresher(core, reader, now);
   const server = await serveGrpc({
     listen: values.listen,
-    answer: createAnswer(core, reader, now, (problem) =>
-      log.error({ alarm: 'accuracy', problem }, 'ALARM: a ledger does not balance'),
+    answer: createAnswer(
+      core,
+      reader,
+      now,
+      (problem) => log.error({ alarm: 'accuracy', problem }, 'ALARM: a ledger does not balance'),
+      (method, request) => refresher.note(method, request),
     ),
     watch: new WatchDriver(new Watches(limits.watchRows), createWatchSource(core, reader, now), now, limits.deadlineMs),
     gates: gatesOf(limits),
@@ -84,6 +91,7 @@ async function main(): Promise<void> {
   onceTold(process.env['MUSTER_STDIN_LIFELINE'] === '1', async (why) => {
     log.info({ why }, 'stopping');
     clearInterval(timer);
+    refresher.close();
     server.setServing(false);
     await server.close(graceMs);
     await Promise.all([port.close(), marks.close()]);

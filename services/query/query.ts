@@ -36,12 +36,10 @@ import { prepareRange, rangePage } from './answer/query-range.ts';
 import { resolveRange, type TimeRange } from './answer/range.ts';
 import { reject } from './answer/rejection.ts';
 import type { Fleet } from './checkpoint/fleet.ts';
+import { hostsOnly, type Need } from './checkpoint/need.ts';
 import type { BlobName } from '../shared/contract/checkpoint.ts';
 import type { MethodName, RequestOf, ResponseOf } from '../shared/contract/query.ts';
 
-export type Need = (name: BlobName) => boolean;
-
-const hostsOnly: Need = () => false;
 /** Table keys are the table's name, or name~hash. */
 const isTable = (key: string, metric: string): boolean =>
   key === metric || (key.startsWith(metric) && key[metric.length] === '~');
@@ -50,6 +48,10 @@ function inTime(name: BlobName, time: TimeRange): boolean {
   if (time.kind === 'all') return name.kind === 'base' || name.kind === 'last';
   return name.kind === 'window' && name.startMs >= time.fromMs && name.startMs < time.toMs;
 }
+
+const spanOf = (time: TimeRange): string => (time.kind === 'all' ? 'all' : `${time.fromMs}-${time.toMs}`);
+
+const whole = (key: string, wants: Need['wants']): Need => ({ key, wants, windowsSummed: false });
 
 const paging: Readonly<Record<Exclude<MethodName, 'GetHost' | 'ForgetHost' | 'QueryStacks'>, PageLimits>> = {
   Query: queryPage,
@@ -85,20 +87,26 @@ export class Query {
       case 'GetLedger': {
         const { metric } = request as RequestOf<'GetLedger'>;
         if (metric) findMetric(metricsOf(fleet), metric);
-        return (name) =>
-          (name.kind === 'base' || name.kind === 'last') && (metric === '' || isTable(name.table, metric));
+        return whole(`ledger ${metric}`, (name) => {
+          if (name.kind !== 'base' && name.kind !== 'last') return false;
+          return metric === '' || isTable(name.table, metric);
+        });
       }
       case 'ListLabelValues': {
         const metric = findMetric(metricsOf(fleet), (request as RequestOf<'ListLabelValues'>).metric);
-        return metric ? (name) => name.kind === 'series' && isTable(name.table, metric.name) : hostsOnly;
+        if (!metric) return hostsOnly;
+        return whole(`labels ${metric.name}`, (name) => name.kind === 'series' && isTable(name.table, metric.name));
       }
       case 'Contains': {
         const found = findFiltered(fleet, (request as RequestOf<'Contains'>).metric);
         if (!found) return hostsOnly;
-        return (name) =>
-          ((name.kind === 'series' || name.kind === 'base' || name.kind === 'last') &&
-            isTable(name.table, found.filter.name)) ||
-          (name.kind === 'series' && isTable(name.table, found.metric.name));
+        return whole(
+          `filter ${found.metric.name}`,
+          (name) =>
+            ((name.kind === 'series' || name.kind === 'base' || name.kind === 'last') &&
+              isTable(name.table, found.filter.name)) ||
+            (name.kind === 'series' && isTable(name.table, found.metric.name)),
+        );
       }
       case 'QueryStacks': {
         const asked = request as RequestOf<'QueryStacks'>;
@@ -106,10 +114,13 @@ export class Query {
         const { time, base } = timesOf(asked, position?.atMs ?? nowMs);
         const metric = findMetric(metricsOf(fleet), asked.metric, 'stacks');
         if (!metric) return hostsOnly;
-        return (name) =>
-          'table' in name &&
-          isTable(name.table, metric.name) &&
-          (name.kind === 'series' || inTime(name, time) || (base !== undefined && inTime(name, base)));
+        return whole(
+          `stacks ${metric.name} ${spanOf(time)} ${base ? spanOf(base) : ''}`,
+          (name) =>
+            'table' in name &&
+            isTable(name.table, metric.name) &&
+            (name.kind === 'series' || inTime(name, time) || (base !== undefined && inTime(name, base))),
+        );
       }
       default: {
         const asked = request as RequestOf<'Query' | 'QueryRange' | 'QueryHistogram'>;
@@ -121,8 +132,13 @@ export class Query {
           method === 'QueryHistogram' ? 'histogram' : method === 'QueryDistinct' ? 'distinct' : undefined,
         );
         if (!metric) return hostsOnly;
-        return (name) =>
-          'table' in name && isTable(name.table, metric.name) && (name.kind === 'series' || inTime(name, time));
+        const windowsSummed = time.kind === 'windows' && method !== 'QueryRange' && !('step' in asked && asked.step);
+        return {
+          key: `${windowsSummed ? 'sum' : 'rows'} ${metric.name} ${spanOf(time)}`,
+          wants: (name) =>
+            'table' in name && isTable(name.table, metric.name) && (name.kind === 'series' || inTime(name, time)),
+          windowsSummed,
+        };
       }
     }
   }

@@ -2,6 +2,7 @@
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
 import { BlobCache } from '../../services/query/checkpoint/blob-cache.ts';
+import { hostsOnly, type Need } from '../../services/query/checkpoint/need.ts';
 import { FleetReader, fleetReaderLimits } from '../../services/query/fleet-reader.ts';
 import { Rejected } from '../../services/query/answer/rejection.ts';
 import { nowMs, syscalls, type HostFill } from './checkpoints.ts';
@@ -11,7 +12,7 @@ const host = (name: string, value: bigint): HostFill => ({
   host: name,
   tables: [{ schema: syscalls, rows: [{ labels: ['read', 'x'], values: [value] }] }],
 });
-const everything = () => true;
+const everything: Need = { key: 'everything', wants: () => true, windowsSummed: false };
 
 function rig() {
   const port = new FakeReader();
@@ -28,7 +29,7 @@ const lastOfA = `last/a/${'01'.repeat(16)}${'07'.repeat(16)}/1/syscalls/0`;
 
 test('only what is needed is fetched, and only once', async () => {
   const { port, reader, pass } = rig();
-  const hosts = await reader.load(() => false);
+  const hosts = await reader.load(hostsOnly);
   assert.deepEqual(
     hosts.hosts.map((h) => h.name),
     ['a', 'b'],

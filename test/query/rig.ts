@@ -44,6 +44,7 @@ export async function serve(
     now,
     {
       headsAgeMs: -1,
+      refreshAgeMs: -1,
       cacheWeight: 2 ** 26,
       scanBytes: 2 ** 26,
       dictionaryTexts: 1e6,

@@ -11,17 +11,17 @@ import type { WatchSource } from './watch-driver.ts';
 /** Longest run of the core before others get their turn. */
 const sliceMs = 10;
 
-const hostsOnly = (): boolean => false;
-
-/** `onAlarm` hears of each equation that an answer found broken. */
+/** `onAlarm` hears of each equation that an answer found broken, `onAnswer` of each request that was in order. */
 export function createAnswer(
   core: Query,
   reader: FleetReader,
   now: () => number,
   onAlarm: (problem: string) => void,
+  onAnswer: (method: MethodName, request: object) => void = () => undefined,
 ): Answer {
   return async (method, request, signal) => {
     const reply = core.kept(method, request) ?? (await perform(core, reader, now, method, request, signal, false));
+    onAnswer(method, request);
     for (const problem of core.alarms(reply, now())) onAlarm(problem);
     return reply;
   };
@@ -43,7 +43,7 @@ async function perform<M extends MethodName>(
   lone: boolean,
 ): Promise<ResponseOf<M>> {
   const nowMs = now();
-  const hosts = await reader.load(hostsOnly);
+  const hosts = await reader.load();
   signal.throwIfAborted();
   const fleet = await reader.load(core.needOf(method, request, hosts, nowMs));
   signal.throwIfAborted();

@@ -26,8 +26,17 @@ const preferred = 'syscalls';
 const alike = (a: TableSchema, b: TableSchema): boolean =>
   a.kind === b.kind && a.unit === b.unit && a.valueCount === b.valueCount;
 
+/** Worked out once for a fleet, which many requests may share. */
+const known = new WeakMap<Fleet, ReadonlyMap<string, Metric>>();
+
 /** All metrics, by name. */
-export function metricsOf(fleet: Fleet): Map<string, Metric> {
+export function metricsOf(fleet: Fleet): ReadonlyMap<string, Metric> {
+  let metrics = known.get(fleet);
+  if (!metrics) known.set(fleet, (metrics = findMetrics(fleet)));
+  return metrics;
+}
+
+function findMetrics(fleet: Fleet): Map<string, Metric> {
   const newest = new Map<string, { schema: TableSchema; probe: string; createdNs: bigint }>();
   for (const host of fleet.hosts) {
     for (const { record, tables } of host.lineages) {

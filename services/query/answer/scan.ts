@@ -5,16 +5,15 @@
  *
  *   cell = group × step (ranges) × bucket (histograms); sums are three limbs, exact.
  */
-import type { Fleet, FleetHost, HostTable } from '../checkpoint/fleet.ts';
+import type { Fleet, FleetHost } from '../checkpoint/fleet.ts';
 import { Cells, type Grouped } from './grouped.ts';
 import { Groups } from './groups.ts';
-import { readCell } from '../../shared/algebra/heavy.ts';
 import { toBigInt } from '../../shared/algebra/limbs.ts';
-import { innerLabels } from '../../shared/contract/lineage.ts';
-import { hostLabel, type Metric } from './metric.ts';
+import type { Metric } from './metric.ts';
+import { type Place, Places, unknown } from './placing.ts';
 import type { TimeRange } from './range.ts';
 import { reject, type Rejection } from './rejection.ts';
-import { idTest, isRowLabel, type Selection } from './select.ts';
+import type { Selection } from './select.ts';
 import { Sums } from './sums.ts';
 
 export const scanLimits = { groups: 200_000, cells: 4_000_000, rowsPerYield: 65_536 } as const;
@@ -57,10 +56,6 @@ export interface Scan {
   readonly unlabelledBySteps: Sums;
 }
 
-/** Number of a group's row that is not selected, or not known yet. */
-const unselected = -1;
-const unknown = -2;
-
 const tooManyCells = (found: number): Rejection => ({
   kind: 'too-large',
   what: 'cells (groups × buckets × steps)',
@@ -69,26 +64,53 @@ const tooManyCells = (found: number): Rejection => ({
   fix: 'group by fewer labels, or ask for a longer step',
 });
 
+/** What a scan works with; blocks of rows are added to it one after the other. */
+interface Scanning {
+  readonly request: ScanRequest;
+  readonly places: Places;
+  readonly heavy: boolean;
+  readonly histogram: boolean;
+  readonly celled: boolean;
+  readonly totals: Sums;
+  readonly sums: Sums;
+  readonly counts: Sums;
+  readonly cells: Cells;
+  readonly unlabelledBySteps: Sums;
+  readonly groupCells: Map<number, number>;
+  hostCounts: Uint32Array;
+  /** By group: the host that added to it last. */
+  lastHost: Int32Array;
+}
+
+interface Block {
+  readonly count: number;
+  readonly series: Uint32Array;
+  readonly values: Uint32Array;
+}
+
 export function* scan(request: ScanRequest): Generator<void, Scan> {
   const { fleet, metric, selection, groupBy, time, steps } = request;
   const stepCount = steps?.count ?? 1;
   const groups = new Groups(fleet.dictionary, Math.min(scanLimits.groups, Math.floor(scanLimits.cells / stepCount)));
-  const counts = new Sums();
-  const sums = new Sums();
-  const totals = new Sums();
-  const unlabelledBySteps = new Sums();
-  const heavy = metric.schema.kind === 'heavy';
-  const groupCells = new Map<number, number>();
-  const histogram = metric.schema.kind === 'histogram';
-  const columns = new Map<number, number>();
-  const cells = new Cells(stepCount);
-  let hostCounts = new Uint32Array(256);
-  let lastHost = new Int32Array(256).fill(-1);
-  const tests = selection.rowMatchers.map((m) => ({ label: m.label, test: idTest(m, fleet.dictionary) }));
+  const scanning: Scanning = {
+    request,
+    places: new Places(fleet, metric, selection, groupBy, groups, request.byBucket === true),
+    heavy: metric.schema.kind === 'heavy',
+    histogram: metric.schema.kind === 'histogram',
+    celled: request.byBucket === true || stepCount > 1,
+    totals: new Sums(),
+    sums: new Sums(),
+    counts: new Sums(),
+    cells: new Cells(stepCount),
+    unlabelledBySteps: new Sums(),
+    groupCells: new Map(),
+    hostCounts: new Uint32Array(256),
+    lastHost: new Int32Array(256).fill(-1),
+  };
   const hosts: HostScan[] = [];
   let sinceYield = 0;
 
-  for (const [hostIndex, host] of selection.hosts.entries()) {
+  for (const host of selection.hosts) {
     const account: HostScan = {
       host,
       overflow: 0n,
@@ -100,53 +122,12 @@ export function* scan(request: ScanRequest): Generator<void, Scan> {
       fromMs: Infinity,
     };
     hosts.push(account);
-    const own = new Sums();
     for (const table of metric.hosts.get(host.name)!) {
-      const place = placer(table, host);
-      const add = (series: Uint32Array, values: Uint32Array, count: number, step: number): void => {
-        for (let r = 0; r < count; r++) {
-          const at = r * 2;
-          if (values[at] === 0 && values[at + 1] === 0) continue;
-          own.add(1, values, at);
-          const cell = heavy && series[r] !== 0 ? place.cellOf(series[r]!) : undefined;
-          const unlabelled = series[r] === 0 || cell?.shared === true;
-          if (unlabelled) {
-            if (series[r] === 0) own.add(0, values, at);
-            else account.shared.set(cell!.cell, (account.shared.get(cell!.cell) ?? 0n) + toBigInt(values, at));
-            unlabelledBySteps.add(step, values, at);
-            if (!request.overflowGrouped) continue;
-          }
-          const group = unlabelled ? place.hostGroup() : place.groupOf(series[r]!);
-          if (group === unselected) continue;
-          if (cell) groupCells.set(group, (groupCells.get(group) ?? cell.cell) === cell.cell ? cell.cell : -1);
-          totals.add(group, values, at);
-          if (histogram) sums.add(group, values, (count + r) * 2);
-          if (request.byBucket || stepCount > 1) {
-            const c = cells.reach(group, step, request.byBucket ? place.bucketOf(series[r]!) : 0);
-            if (c >= scanLimits.cells) reject(tooManyCells(c + 1));
-            counts.add(c, values, at);
-          }
-          if (group >= hostCounts.length) {
-            const [counted, before] = [hostCounts, lastHost];
-            hostCounts = new Uint32Array(group * 2);
-            hostCounts.set(counted);
-            lastHost = new Int32Array(group * 2).fill(-1);
-            lastHost.set(before);
-          }
-          if (lastHost[group] !== hostIndex) {
-            lastHost[group] = hostIndex;
-            hostCounts[group]!++;
-          }
-        }
-        sinceYield += count;
-      };
+      const place = scanning.places.of(table, host);
       if (time.kind === 'all') {
-        for (const { values } of table.bases) {
-          add(values.series, values.values, values.count, 0);
-          if (sinceYield > scanLimits.rowsPerYield) yield void (sinceYield = 0);
-        }
-        for (const { values } of table.lasts) {
-          add(values.series, values.values, values.count, 0);
+        for (const { values } of [...table.bases, ...table.lasts]) {
+          addBlock(scanning, hosts.length - 1, account, place, values, 0);
+          sinceYield += values.count;
           if (sinceYield > scanLimits.rowsPerYield) yield void (sinceYield = 0);
         }
         continue;
@@ -156,94 +137,88 @@ export function* scan(request: ScanRequest): Generator<void, Scan> {
         const step = steps
           ? Math.min(stepCount - 1, Math.max(0, Math.floor((startMs - steps.fromMs) / steps.lengthMs)))
           : 0;
-        const { increments } = values;
-        add(increments.series, increments.values, increments.count, step);
+        addBlock(scanning, hosts.length - 1, account, place, values.increments, step);
         account.seen += values.seen;
         account.failed += values.failed;
         account.skipped += values.skipped;
         account.fromMs = Math.min(account.fromMs, values.fromMs);
+        sinceYield += values.increments.count;
         if (sinceYield > scanLimits.rowsPerYield) yield void (sinceYield = 0);
       }
     }
-    account.overflow = own.at(0);
-    account.counted = own.at(1);
   }
-  const buckets = [...columns.keys()];
+  const { totals, sums, hostCounts, groupCells, cells, counts, unlabelledBySteps } = scanning;
+  const buckets = [...scanning.places.columns.keys()];
   return {
     grouped: { groups, totals, sums, hostCounts, buckets, groupCells, cells, counts },
     hosts,
     unlabelledBySteps,
   };
+}
 
-  /** Group and bucket of a table's series, each worked out once. */
-  function placer(
-    table: HostTable,
-    host: FleetHost,
-  ): {
-    groupOf(series: number): number;
-    hostGroup(): number;
-    bucketOf(series: number): number;
-    cellOf(series: number): ReturnType<typeof readCell>;
-  } {
-    const names = table.schema.labels.map((l) => l.name);
-    const inner = innerLabels[table.schema.kind];
-    const innerAt = table.schema.labels.findIndex((l) => l.meaning === inner);
-    const innerText = (series: number): string => {
-      const page = pageOf(series);
-      return fleet.dictionary.text(label(page, series - (pages[page]?.first ?? 0), innerAt));
-    };
-    const cellsRead = new Map<number, ReturnType<typeof readCell>>();
-    const path = groupBy.map((label) =>
-      isRowLabel(metric, label)
-        ? { at: names.indexOf(label), id: 0 }
-        : { at: -1, id: fleet.dictionary.intern(hostLabel(host, label)) },
-    );
-    const checks = tests.map(({ label, test }) => ({ at: names.indexOf(label), test }));
-    const pages = [...table.pages].sort((a, b) => a.first - b.first);
-    const made = pages.map((p) => new Int32Array(p.count).fill(unknown));
-    const pageOf = (series: number): number => {
-      let low = 0;
-      let high = pages.length - 1;
-      while (low < high) {
-        const middle = (low + high + 1) >> 1;
-        if (pages[middle]!.first <= series) low = middle;
-        else high = middle - 1;
-      }
-      return low;
-    };
-    const label = (page: number, i: number, at: number): number => pages[page]?.labels[at]?.[i] ?? 0;
-    return {
-      hostGroup: () =>
-        groups.at(
-          path.reduce((node, p) => groups.step(node, p.id), 0),
-          () => path.map((p) => p.id),
-        ),
-      groupOf(series) {
-        const page = pageOf(series);
-        const i = series - (pages[page]?.first ?? 0);
-        const known = made[page]?.[i] ?? unknown;
-        if (known !== unknown) return known;
-        let group = unselected;
-        if (checks.every((c) => c.test(c.at < 0 ? 0 : label(page, i, c.at)))) {
-          const ids = path.map((p) => (p.at < 0 ? p.id : label(page, i, p.at)));
-          group = groups.at(
-            ids.reduce((node, id) => groups.step(node, id), 0),
-            () => ids,
-          );
-        }
-        if (made[page] && i < made[page].length) made[page][i] = group;
-        return group;
-      },
-      bucketOf(series) {
-        const bucket = Number(innerText(series));
-        let column = columns.get(bucket);
-        if (column === undefined) columns.set(bucket, (column = columns.size));
-        return column;
-      },
-      cellOf(series) {
-        if (!cellsRead.has(series)) cellsRead.set(series, readCell(innerText(series)));
-        return cellsRead.get(series);
-      },
-    };
+/** Adds a block of one host's rows. Most rows are one look-up by series, one by inner number, and one addition. */
+function addBlock(s: Scanning, host: number, account: HostScan, place: Place, block: Block, step: number): void {
+  const { count, series, values } = block;
+  const { totals, heavy, histogram, celled } = s;
+  const { inner } = place.labelled;
+  const { groups } = place;
+  const { blank } = s.places;
+  // A block has at most 2^20 rows: these sums of its limbs are exact.
+  let low = 0;
+  let high = 0;
+  for (let r = 0, at = 0; r < count; r++, at += 2) {
+    const valueLow = values[at]!;
+    const valueHigh = values[at + 1]!;
+    if (valueLow === 0 && valueHigh === 0) continue;
+    low += valueLow;
+    high += valueHigh;
+    const id = series[r]!;
+    const cell = heavy && id !== 0 ? place.labelled.cell(id) : undefined;
+    let group: number;
+    if (id === 0 || cell?.shared === true) {
+      if (id === 0) account.overflow += toBigInt(values, at);
+      else account.shared.set(cell!.cell, (account.shared.get(cell!.cell) ?? 0n) + toBigInt(values, at));
+      s.unlabelledBySteps.add(step, values, at);
+      if (!s.request.overflowGrouped) continue;
+      group = s.places.unlabelled(place);
+    } else {
+      const number = id < inner.length ? inner[id]! : blank;
+      if (number < 0) continue;
+      group = groups[number]!;
+      if (group === unknown) group = s.places.resolve(place, number);
+    }
+    totals.add(group, values, at);
+    if (group >= s.hostCounts.length) growHosts(s, group);
+    if (s.lastHost[group] !== host) {
+      s.lastHost[group] = host;
+      s.hostCounts[group]!++;
+    }
+    if (histogram) s.sums.add(group, values, (count + r) * 2);
+    if (cell) s.groupCells.set(group, (s.groupCells.get(group) ?? cell.cell) === cell.cell ? cell.cell : -1);
+    if (celled) addCell(s, group, step, place, id, values, at);
   }
+  account.counted += (BigInt(high) << 32n) + BigInt(low);
+}
+
+function addCell(
+  s: Scanning,
+  group: number,
+  step: number,
+  { labelled }: Place,
+  series: number,
+  values: Uint32Array,
+  at: number,
+): void {
+  const column = s.request.byBucket ? labelled.column(series, s.places.columns) : 0;
+  const c = s.cells.reach(group, step, column);
+  if (c >= scanLimits.cells) reject(tooManyCells(c + 1));
+  s.counts.add(c, values, at);
+}
+
+function growHosts(s: Scanning, group: number): void {
+  const [counted, before] = [s.hostCounts, s.lastHost];
+  s.hostCounts = new Uint32Array(group * 2);
+  s.hostCounts.set(counted);
+  s.lastHost = new Int32Array(group * 2).fill(-1);
+  s.lastHost.set(before);
 }

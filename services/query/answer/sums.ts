@@ -1,49 +1,53 @@
 /**
- * Growing sums of 64-bit counters, three u32 limbs each (below 2^96): exact whatever is added, with no object a sum.
+ * Growing sums of 64-bit counters: exact whatever is added, with no object a sum. Low and high limbs are added up apart,
+ * in doubles, which hold 2^21 limbs to the last unit; long before that many came, carries move up.
  * int64 on the wire ends at 2^63 - 1; what is larger is shown as that, and said.
  */
+const settleEvery = 2 ** 20;
+const limb = 2 ** 32;
+
 export class Sums {
-  #limbs = new Uint32Array(64 * 3);
+  /** Sum i: units at 3i, 2^32 at 3i + 1, 2^64 at 3i + 2. */
+  #limbs = new Float64Array(64 * 3);
+  /** Additions since carries were moved up. */
+  #unsettled = 0;
   /** Sums made so far; those never added to are zero. */
   length = 0;
 
   /** Adds the counter at limbs[l] (two limbs, low first) to sum i. */
   add(i: number, limbs: Uint32Array, l: number): void {
-    this.#reach(i);
+    if (i >= this.length) this.#reach(i);
+    if (++this.#unsettled > settleEvery) this.#settle();
     const a = this.#limbs;
     const at = i * 3;
-    const low = a[at]! + limbs[l]!;
-    a[at] = low;
-    const high = a[at + 1]! + limbs[l + 1]! + (low > 0xffffffff ? 1 : 0);
-    a[at + 1] = high;
-    if (high > 0xffffffff) a[at + 2] = a[at + 2]! + 1;
+    a[at] = a[at]! + limbs[l]!;
+    a[at + 1] = a[at + 1]! + limbs[l + 1]!;
   }
 
   addBig(i: number, value: bigint): void {
-    this.#reach(i);
+    if (i >= this.length) this.#reach(i);
     const sum = this.at(i) + value;
     const at = i * 3;
     this.#limbs[at] = Number(sum & 0xffffffffn);
     this.#limbs[at + 1] = Number((sum >> 32n) & 0xffffffffn);
-    this.#limbs[at + 2] = Number((sum >> 64n) & 0xffffffffn);
+    this.#limbs[at + 2] = Number(sum >> 64n);
   }
 
   at(i: number): bigint {
     if (i >= this.length) return 0n;
-    const at = i * 3;
-    return (BigInt(this.#limbs[at + 2]!) << 64n) | (BigInt(this.#limbs[at + 1]!) << 32n) | BigInt(this.#limbs[at]!);
+    const [low, high, top] = this.#of(i);
+    return (BigInt(top) << 64n) + (BigInt(high) << 32n) + BigInt(low);
   }
 
   /** Nearest double, for sorting and rates. */
   near(i: number): number {
     if (i >= this.length) return 0;
-    const at = i * 3;
-    return this.#limbs[at + 2]! * 2 ** 64 + this.#limbs[at + 1]! * 2 ** 32 + this.#limbs[at]!;
+    const [low, high, top] = this.#of(i);
+    return top * 2 ** 64 + high * limb + low;
   }
 
   isZero(i: number): boolean {
-    const at = i * 3;
-    return i >= this.length || (this.#limbs[at] === 0 && this.#limbs[at + 1] === 0 && this.#limbs[at + 2] === 0);
+    return i >= this.length || this.near(i) === 0;
   }
 
   /** Exact order. */
@@ -55,11 +59,28 @@ export class Sums {
     return a < b ? -1 : a > b ? 1 : 0;
   }
 
+  /** Limbs of a sum, each below 2^32 but for the last. */
+  #of(i: number): readonly [number, number, number] {
+    if (this.#unsettled > 0) this.#settle();
+    const at = i * 3;
+    return [this.#limbs[at]!, this.#limbs[at + 1]!, this.#limbs[at + 2]!];
+  }
+
+  #settle(): void {
+    const a = this.#limbs;
+    for (let at = 0; at < this.length * 3; at += 3) {
+      const high = a[at + 1]! + Math.floor(a[at]! / limb);
+      a[at] = a[at]! % limb;
+      a[at + 1] = high % limb;
+      a[at + 2] = a[at + 2]! + Math.floor(high / limb);
+    }
+    this.#unsettled = 0;
+  }
+
   #reach(i: number): void {
-    if (i < this.length) return;
     this.length = i + 1;
     if (this.length * 3 <= this.#limbs.length) return;
-    const larger = new Uint32Array(2 ** Math.ceil(Math.log2(this.length)) * 3);
+    const larger = new Float64Array(2 ** Math.ceil(Math.log2(this.length)) * 3);
     larger.set(this.#limbs);
     this.#limbs = larger;
   }

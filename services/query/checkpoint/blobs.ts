@@ -13,19 +13,12 @@ import {
 } from '../../shared/contract/checkpoint-codec.ts';
 import type { TableSchema } from '../../shared/contract/lineage.ts';
 import { MusterError } from '../../shared/runtime/errors.ts';
-import type { Dictionary } from './dictionary.ts';
+import type { Dictionary, SeriesPageIds } from './dictionary.ts';
 
 export interface Lineage {
   readonly record: LineageRecord;
   /** Tables by the key that blob names use. */
   readonly tables: ReadonlyMap<string, TableSchema>;
-}
-
-/** Labels of consecutive series: label l of series first + i is labels[l][i]. */
-export interface SeriesPageIds {
-  readonly first: number;
-  readonly count: number;
-  readonly labels: readonly Uint32Array[];
 }
 
 /** Sum of the first value of a block's rows, added up once: what a ledger must equal. */
@@ -61,11 +54,8 @@ export function decodeBlob(name: BlobName, bytes: Uint8Array, dictionary: Dictio
       };
     }
     case 'series': {
-      const { first, count, labelCount, values } = decodeSeriesPage(bytes);
-      const labels = Array.from({ length: labelCount }, () => new Uint32Array(count));
-      for (let i = 0, v = 0; i < count; i++)
-        for (let l = 0; l < labelCount; l++) labels[l]![i] = dictionary.intern(values[v++]!);
-      return { kind: 'series', page: { first, count, labels }, weight: 200 + count * labelCount * 4 };
+      const page = dictionary.page(bytes, () => pageOf(bytes, dictionary));
+      return { kind: 'series', page, weight: 200 + page.count * page.labels.length * 4 };
     }
     case 'base': {
       const values = decodeBase(bytes);
@@ -91,6 +81,14 @@ export function decodeBlob(name: BlobName, bytes: Uint8Array, dictionary: Dictio
     case 'quarantine':
       return { kind: 'quarantine', weight: 100 };
   }
+}
+
+function pageOf(bytes: Uint8Array, dictionary: Dictionary): SeriesPageIds {
+  const { first, count, labelCount, values } = decodeSeriesPage(bytes);
+  const labels = Array.from({ length: labelCount }, () => new Uint32Array(count));
+  for (let i = 0, v = 0; i < count; i++)
+    for (let l = 0; l < labelCount; l++) labels[l]![i] = dictionary.intern(values[v++]!);
+  return { first, count, labels };
 }
 
 function lineageOf(record: LineageRecord, dictionary: Dictionary): Lineage {

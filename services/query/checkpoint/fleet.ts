@@ -1,12 +1,13 @@
 /**
  * The fleet as one request sees it: every partition at one version, joined. Hosts live in one partition each, so that
- * partitions of slightly different age still give one exact total. Holds only the blobs that the request needs.
+ * partitions of slightly different age still give one exact total. Holds only the blobs that the request needs. What is
+ * made here is never changed: requests share it.
  */
 import type { BlobName, HostRecord } from '../../shared/contract/checkpoint.ts';
 import type { RowValues, SeriesValues, WindowHostValues } from '../../shared/contract/checkpoint-codec.ts';
 import type { TableSchema } from '../../shared/contract/lineage.ts';
-import type { DecodedBlob, Held, Lineage, SeriesPageIds } from './blobs.ts';
-import type { Dictionary } from './dictionary.ts';
+import type { DecodedBlob, Held, Lineage } from './blobs.ts';
+import type { Dictionary, SeriesPageIds } from './dictionary.ts';
 
 /** A partition's checkpoint at one version. */
 export interface LoadedPartition {
@@ -19,7 +20,12 @@ export interface LoadedPartition {
   readonly damaged: readonly string[];
 }
 
-/** One host's part of one window. */
+/** A partition at one version, its blobs sorted by host. */
+export interface PartitionHosts extends Omit<LoadedPartition, 'blobs'> {
+  readonly hosts: readonly FleetHost[];
+}
+
+/** One host's part of one window, or of several that were added up. */
 export interface HostWindow {
   readonly startMs: number;
   readonly lengthMs: number;
@@ -64,13 +70,14 @@ export interface Fleet {
 }
 
 /** `gone` tells whether a host that was last merged then is gone. */
-export function joinPartitions(
-  partitions: readonly LoadedPartition[],
+export function joinHosts(
+  partitions: readonly PartitionHosts[],
   dictionary: Dictionary,
   gone: (host: string, mergedMs: number) => boolean = () => false,
 ): Fleet {
-  const hosts: FleetHost[] = [];
-  for (const partition of partitions) hosts.push(...hostsOf(partition, gone));
+  const hosts = partitions.flatMap((p) =>
+    p.hosts.map((h) => (gone(h.name, Number(h.record.mergedWallMs)) ? { ...h, gone: true } : h)),
+  );
   hosts.sort((a, b) => (a.name < b.name ? -1 : 1));
   const byNumber = [...partitions].sort((a, b) => a.partition - b.partition);
   return {
@@ -82,7 +89,18 @@ export function joinPartitions(
   };
 }
 
-function hostsOf(partition: LoadedPartition, gone: (host: string, mergedMs: number) => boolean): FleetHost[] {
+/** The same from blobs. */
+export const joinPartitions = (partitions: readonly LoadedPartition[], dictionary: Dictionary): Fleet =>
+  joinHosts(
+    partitions.map((p) => hostsOf(p)),
+    dictionary,
+  );
+
+/** `summed`: windows in place of those among the blobs, by host, of tables by key. */
+export function hostsOf(
+  partition: LoadedPartition,
+  summed?: ReadonlyMap<string, ReadonlyMap<string, HostWindow>>,
+): PartitionHosts {
   const hosts = new Map<string, FleetHost & { readonly tables: Map<string, HostTable> }>();
   for (const { blob } of partition.blobs) {
     if (blob.kind !== 'host') continue;
@@ -94,11 +112,11 @@ function hostsOf(partition: LoadedPartition, gone: (host: string, mergedMs: numb
       }
     }
     const { record, lineages } = blob;
-    const name = record.host;
-    hosts.set(name, { name, record, lineages, tables, gone: gone(name, Number(record.mergedWallMs)) });
+    hosts.set(record.host, { name: record.host, record, lineages, tables, gone: false });
   }
   for (const { name, blob } of partition.blobs) {
     if (name.kind === 'window' && blob.kind === 'window') {
+      if (summed) continue;
       const { startMs, lengthMs } = blob.window;
       for (const values of blob.window.hosts)
         hosts.get(values.host)?.tables.get(name.table)?.windows.push({ startMs, lengthMs, values });
@@ -113,5 +131,8 @@ function hostsOf(partition: LoadedPartition, gone: (host: string, mergedMs: numb
       }
     }
   }
-  return [...hosts.values()];
+  for (const [key, byHost] of summed ?? [])
+    for (const [host, window] of byHost) hosts.get(host)?.tables.get(key)?.windows.push(window);
+  const { blobs: _, ...rest } = partition;
+  return { ...rest, hosts: [...hosts.values()] };
 }
