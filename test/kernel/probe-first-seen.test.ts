@@ -9,6 +9,7 @@ import { keyOf } from '../../services/query/answer/key-of.ts';
 import { bitsOf } from '../../services/shared/algebra/filter.ts';
 import { stir } from '../../services/shared/algebra/sketch-hash.ts';
 import { keyMark } from '../../services/shared/contract/key-mark.ts';
+import { Host, second } from './agents.ts';
 import { Generator } from './generator.ts';
 import { expectBalanced, labelled } from './labelled.ts';
 import { loadProbe, ownCgroup, requireBpf, type LoadedProbe } from './probe.ts';
@@ -71,4 +72,25 @@ test('a place makes a row when it is first connected to', async (t) => {
   assert.ok(knows(probe, 'first_connects', { peer: '127.0.0.1', port: '11' }));
   assert.ok(!knows(probe, 'first_connects', { peer: '127.0.0.1', port: '12' }));
   expectBalanced(probe);
+});
+
+test('what was seen stays seen through agents and generations', (t) => {
+  if (!requireBpf(t)) return;
+  const folder = mkdtempSync(join(tmpdir(), 'muster-first-'));
+  t.after(() => {
+    rmSync(folder, { recursive: true });
+  });
+  const host = new Host(t, { first_seen: {} });
+  const programs = ['before', 'between', 'after'].map((name) => join(folder, name));
+  for (const path of programs) copyFileSync('/bin/true', path);
+  const often = { sealAgeNs: 2n * second, sealGapNs: 2n * second };
+  for (const [i, dieAt] of ['', 'write-control', ''].entries()) {
+    // One that is new, and those that are not.
+    for (const path of programs.slice(0, i + 1)) execFileSync(path);
+    host.agent(6, { limits: often, dieAt });
+  }
+  host.agent(3);
+  const counted = host.counted('first_seen', 'first_execs');
+  for (const path of programs) assert.equal(counted.get(path), 1n, path);
+  assert.ok([...host.failed.keys()].length > 2, 'several generations');
 });
