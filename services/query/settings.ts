@@ -46,7 +46,7 @@ export const querySettings = {
   }),
   maxCalls: count('calls answered at once', limits.calls),
   maxCallsPerCaller: count('of them, from one address', limits.callsPerCaller),
-  maxWatches: count('Watch streams at once', limits.watches),
+  maxWatches: count('Watch streams at once, those of health and reflection among them', limits.watches),
   maxWatchesPerCaller: count('of them, from one address', limits.watchesPerCaller),
   maxWatchRows: count('rows that the answers of all watches may keep', limits.watchRows),
   maxDeadline: setting({

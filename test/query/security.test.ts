@@ -151,7 +151,20 @@ test('a token that is struck out ends at once; a broken file closes and opens no
   const path = access({ tokens: [token('first'), token('second')] });
   const rig = await start(files({ access: path }));
   assert.equal(await ask(rig, { ca: ca(), token: 'first' }), 'answered');
+  // Streams under way: of the token that goes, and of the one that stays.
+  const [goes, stays] = ['first', 'second'].map((name) => connectQuery(rig.address, { ca: ca(), token: name }));
+  const stop = new AbortController();
+  const streams = [goes!, stays!].map((client) => client.watch({}, { signal: stop.signal })[Symbol.asyncIterator]());
+  for (const stream of streams) assert.equal((await stream.next()).done, false);
   access({ tokens: [token('second')] });
+  const ended = (async () => {
+    for (;;) if ((await streams[0]!.next()).done) return 'done';
+  })();
+  await assert.rejects(ended, (error: QueryError) => error.status.code === 'UNAUTHENTICATED');
+  assert.equal(rig.watch.streams, 1);
+  stop.abort();
+  goes!.close();
+  stays!.close();
   await until(async () => (await ask(rig, { ca: ca(), token: 'first' })) === 'UNAUTHENTICATED');
   writeFileSync(path, '{ "tokens": [');
   await sleep(2500);

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect } from 'node:http2';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Client, credentials, type ServiceError } from '@grpc/grpc-js';
 import type { MethodDefinition } from '@grpc/proto-loader';
 import { QueryError } from '../../services/shared/adapters/grpc-client.ts';
 import { serviceDefinition } from '../../services/shared/adapters/grpc-schema.ts';
@@ -230,4 +231,26 @@ test('it says that it lives while nothing changes, and ends at the age of a conn
   const ended = await watch.ends();
   assert.deepEqual([ended.code, ended.reason], ['UNAVAILABLE', 'CONNECTION_AGE']);
   await own.close();
+});
+
+test('streams of health count against the same limit, and free their place', async (t) => {
+  const rig = await serve(undefined, { limits: { watchesPerCaller: 2 } });
+  t.after(() => rig.close());
+  const client = new Client(rig.address, credentials.createInsecure());
+  t.after(() => client.close());
+  const open = () => {
+    const as = (b: Buffer): Buffer => b;
+    const call = client.makeServerStreamRequest('/grpc.health.v1.Health/Watch', as, as, Buffer.alloc(0));
+    const first = new Promise<string>((resolve) => {
+      call.once('data', () => resolve('answered'));
+      call.on('error', (error: ServiceError) => resolve(error.details));
+    });
+    return { call, first };
+  };
+  const held = [open(), open()];
+  assert.deepEqual(await Promise.all(held.map((h) => h.first)), ['answered', 'answered']);
+  assert.match(await open().first, /--max-watches-per-caller is 2/);
+  held[0]!.call.cancel();
+  const deadline = performance.now() + 20_000;
+  while ((await open().first) !== 'answered') assert.ok(performance.now() < deadline);
 });

@@ -6,16 +6,17 @@ import { createHash } from 'node:crypto';
 import { createSecureContext, type PeerCertificate } from 'node:tls';
 import {
   experimental,
-  Metadata,
+  type Metadata,
   ServerCredentials,
   ServerInterceptingCall,
   ServerListenerBuilder,
   type ServerInterceptor,
 } from '@grpc/grpc-js';
-import { encodeRpcStatus, rpcCodes, statusTrailer, type RpcStatus } from '../../shared/contract/rpc-status.ts';
+import type { RpcStatus } from '../../shared/contract/rpc-status.ts';
 import { MusterError } from '../../shared/runtime/errors.ts';
 import type { Log } from '../../shared/runtime/log.ts';
 import type { Access, Caller } from '../access.ts';
+import { toStatus } from './grpc-status.ts';
 import { watchFiles } from './watched-files.ts';
 
 export interface SecurityFiles {
@@ -62,13 +63,22 @@ export function createSecurity(files: SecurityFiles, rules: AccessRules, log: Lo
   const rulesFile =
     access === undefined
       ? undefined
-      : watchFiles([access], ([text]) => rules.parseAccess(access, text!.toString()), log);
+      : watchFiles(
+          [access],
+          ([text]) => rules.parseAccess(access, text!.toString()),
+          log,
+          () => running.forEach((askAgain) => askAgain()),
+        );
+  // Streams that were let in, each to be asked again when the rules change: one may go on for an hour.
+  const running = new Set<() => void>();
   const current = (): Access => rulesFile?.value ?? rules.certificatesAlone;
   const open = tls?.credentials ?? ServerCredentials.createInsecure();
   const guarded = rulesFile !== undefined || tlsClientCa !== undefined;
   return {
     network: guarded
-      ? experimental.createServerCredentialsWithInterceptors(open, [guard(rules, current, tlsClientCa !== undefined)])
+      ? experimental.createServerCredentialsWithInterceptors(open, [
+          guard(rules, current, tlsClientCa !== undefined, running),
+        ])
       : open,
     local: ServerCredentials.createInsecure(),
     close() {
@@ -122,9 +132,15 @@ function watchCertificates(certPath: string, keyPath: string, caPath: string | u
   return { credentials, close: files.close };
 }
 
-function guard(rules: AccessRules, current: () => Access, mutual: boolean): ServerInterceptor {
-  return (method, call) =>
-    new ServerInterceptingCall(call, {
+function guard(
+  rules: AccessRules,
+  current: () => Access,
+  mutual: boolean,
+  running: Set<() => void>,
+): ServerInterceptor {
+  return (method, call) => {
+    let askAgain: (() => void) | undefined;
+    return new ServerInterceptingCall(call, {
       start: (next) =>
         next(
           new ServerListenerBuilder()
@@ -133,15 +149,21 @@ function guard(rules: AccessRules, current: () => Access, mutual: boolean): Serv
                 tokenSha256: tokenOf(metadata),
                 certificateNames: mutual ? namesOf(call.getAuthContext().sslPeerCertificate) : undefined,
               };
-              const status = rules.refuse(current(), method.path, caller);
-              if (!status) return pass(metadata);
-              const trailer = new Metadata();
-              trailer.set(statusTrailer, Buffer.from(encodeRpcStatus(status)));
-              call.sendStatus({ code: rpcCodes[status.code], details: status.message, metadata: trailer });
+              const refused = (): boolean => {
+                const status = rules.refuse(current(), method.path, caller);
+                if (status) call.sendStatus(toStatus(status));
+                return status !== undefined;
+              };
+              if (refused()) return;
+              if (method.responseStream) running.add((askAgain = (): void => void refused()));
+              pass(metadata);
             })
+            // Of every call, however it ended.
+            .withOnCancel(() => askAgain && running.delete(askAgain))
             .build(),
         ),
     });
+  };
 }
 
 /** SHA-256 of the token in "authorization: Bearer TOKEN". Any other authorization counts as an unknown token. */

@@ -27,6 +27,7 @@ import type { Update } from '../watches.ts';
 import { addReflection } from './grpc-reflection.ts';
 import { noSecurity, type GrpcSecurity } from './grpc-security.ts';
 import { callerOf, cancelled, deadlineOf, stopping, tooSlow, toStatus } from './grpc-status.ts';
+import { limitStreams } from './grpc-stream-limit.ts';
 import { watchHandler, WatchEnd } from './grpc-watch.ts';
 import type { WatchDriver } from './watch-driver.ts';
 
@@ -75,7 +76,8 @@ export async function serveGrpc(serve: ServeOptions): Promise<GrpcServer> {
   const { answer, watch, gates, limits, statusOf, onFailure, security = noSecurity } = serve;
   // grpc-js writes to stderr on its own; what matters comes as an error or a status.
   setLogVerbosity(logVerbosity.NONE);
-  const server = new Server(options(limits));
+  const own = new Set(Object.entries(streamServiceOf).map(([method, service]) => `/${service}/${method}`));
+  const server = new Server({ ...options(limits), interceptors: [limitStreams(gates.watches, own, statusOf)] });
   const services = [...new Set<ServiceName>(Object.values(serviceOf))];
   for (const service of services) {
     const methods = methodNames.filter((m) => serviceOf[m] === service);
