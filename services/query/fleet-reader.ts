@@ -79,7 +79,7 @@ export class FleetReader {
       port,
       cache: this.#cache,
       scanBytes: limits.scanBytes,
-      madeWeight: limits.cacheWeight / lanes,
+      madeWeight: limits.cacheWeight / partitionCount,
       giveWay,
       isCurrent: (dictionary) => dictionary === this.#dictionary,
     };

@@ -149,3 +149,26 @@ test('a store that was set back is followed, though its version is lower than th
   pass(1000);
   assert.equal(valueOf(await reader.load(everything), 'a'), 30);
 });
+
+test('what is refreshed is ready: a request reads nothing, and one of an older state is never told a newer one', async () => {
+  const { port, reader, pass } = rig();
+  assert.equal(valueOf(await reader.load(everything), 'a'), 1);
+  port.commit([host('a', 5n)]);
+  pass(fleetReaderLimits.headsAgeMs + 1);
+  await reader.refresh([everything]);
+  port.fetched = [];
+  const state = await reader.state();
+  port.commit([host('a', 6n)]);
+  // Held for less than a second: neither heads nor blobs are asked for.
+  pass(fleetReaderLimits.refreshAgeMs - 1);
+  port.away = true;
+  const fleet = await reader.load(everything);
+  assert.deepEqual([valueOf(fleet, 'a'), port.fetched], [5, []]);
+  assert.equal(fleet.state, state);
+  assert.equal(await reader.load(everything), fleet);
+  // Nobody refreshes any more: the request reads by itself.
+  pass(2);
+  await assert.rejects(reader.load(everything), { code: 'store/unreachable' });
+  port.away = false;
+  assert.equal(valueOf(await reader.load(everything), 'a'), 6);
+});
