@@ -246,3 +246,22 @@ test('word of the boot before that is overtaken by the first of the new one is n
     [0n],
   );
 });
+
+test('last words of the boot before, held back until the new one has spoken, are no second machine either', () => {
+  const { first, second, bench } = begin();
+  first.kernel.count('a', 5);
+  const held = first.kernel.message(10, wallAt(10));
+  second.speak(bench, 11, 100);
+  bench.batch(held, at(12));
+  for (let s = 13; s <= 40; s++) second.speak(bench, s, 100);
+  bench.commit();
+  assert.deepEqual(
+    hostRecord(bench.blobs).lineages.map((l) => [l.bootId[0], l.state]),
+    [
+      [2, 'live'],
+      [1, 'ended'],
+    ],
+  );
+  assert.deepEqual(bench.totals, { 'web-1/syscalls/a': 2905n });
+  assert.equal(bench.effects.filter((e) => e.kind === 'alarm').length, 0);
+});

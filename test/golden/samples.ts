@@ -211,6 +211,7 @@ const checkpoints: Record<string, Sample> = {
           mergedWallMs: 8n,
           historyBoottimeNs: 9n,
           detachedWallNs: 0n,
+          heardWallMs: 0n,
         },
       ],
       folded: [

@@ -151,6 +151,7 @@ export function blobsOf(fill: HostFill): Map<string, Uint8Array> {
         mergedWallMs,
         historyBoottimeNs: 0n,
         detachedWallNs: BigInt(fill.detachedMs ?? 0) * 1_000_000n,
+        heardWallMs: 0n,
       };
     },
   );

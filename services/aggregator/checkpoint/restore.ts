@@ -184,8 +184,10 @@ function restoreLineage(host: HostState, r: LineageRecord): LineageState {
     announced: 0n,
     toldMs: -1e15,
     // This process has not heard of it.
-    heardMs: 0,
+    heardMs: Number(r.heardWallMs),
     readsSinceHeir: 0,
+    readsInARow: 0,
+    reads: 0,
     aloneSinceMs: 0,
   };
 }

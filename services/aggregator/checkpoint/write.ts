@@ -184,6 +184,7 @@ function lineageRecord(l: LineageState): LineageRecord {
     mergedWallMs: BigInt(l.mergedWallMs),
     historyBoottimeNs: l.historyBoottimeNs,
     detachedWallNs: l.detachedWallNs,
+    heardWallMs: BigInt(Math.max(0, Math.floor(l.heardMs))),
   };
 }
 

@@ -25,6 +25,8 @@ export const complete = (g: GenerationState): boolean => g.tables.every((t) => t
  * up to newest - 2 will never come again and are folded as they stand.
  */
 export function foldReady(state: MergeState, host: HostState, lineage: LineageState): void {
+  // Before the newest is folded too: with it goes its word on the past.
+  stateLost(lineage);
   for (;;) {
     const next = lineage.foldedThrough + 1n;
     const gone = next <= lineage.generation - 2n;

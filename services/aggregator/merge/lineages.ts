@@ -10,6 +10,7 @@ import { RowTable } from '../../shared/algebra/row-table.ts';
 import { SeriesIndex } from '../../shared/algebra/series-index.ts';
 import { SumTable } from '../../shared/algebra/sum-table.ts';
 import { bitsAt, type LineageMeta, schemaHash, type TableSchema } from '../../shared/contract/lineage.ts';
+import type { Batch } from '../../shared/contract/batch.ts';
 import { finestTier, newTableKey } from '../../shared/contract/checkpoint.ts';
 import type { CheckedBatch } from '../bus/receive.ts';
 import { emptyFolded, foldAll, lastBlobs, moveLedger } from './fold.ts';
@@ -95,30 +96,24 @@ export function beginLineage(
     toldMs: -1e15,
     heardMs: 0,
     readsSinceHeir: 0,
+    readsInARow: 0,
+    reads: 0,
     aloneSinceMs: 0,
   };
   const kin = host.lineages.filter((l) => l.probe === lineage.probe);
   const elder = kin.filter((l) => l.status === 'live').at(-1);
-  const younger = kin.some((l) => l.bootId === lineage.bootId && l.createdBoottimeNs > lineage.createdBoottimeNs);
-  if (younger) lineage.status = 'ended';
-  else if (host.lineages.some((l) => l.status === 'namesake' && l.bootId === lineage.bootId))
-    lineage.status = 'namesake';
-  else if (elder && elder.bootId !== lineage.bootId && storedMs < elder.heardMs) {
-    // Word of an earlier boot, overtaken: the bus had it before the first of the one that counts.
+  const heir =
+    youngerOf(kin, lineage) ?? (elder && elder.bootId !== lineage.bootId && storedMs < elder.heardMs ? elder : undefined);
+  if (heir) {
+    // Overtaken: its heir was heard of first; of another boot that is told by when the bus had the two.
     lineage.status = 'ended';
-    const start = batch.readWallNs - correctionNs;
-    addUnknown(
-      host,
-      start < elder.createdWallNs ? start : elder.createdWallNs,
-      elder.createdWallNs,
-      'reboot',
-      lineage.probe,
-    );
+    addGap(host, lineage, toldUntilNs(batch) - correctionNs, heir);
+  } else if (host.lineages.some((l) => l.status === 'namesake' && l.bootId === lineage.bootId)) {
+    lineage.status = 'namesake';
   } else {
     for (const l of kin) if (l.status === 'live') l.status = 'ended';
     if (elder) {
-      const start = elder.readWallNs < lineage.createdWallNs ? elder.readWallNs : lineage.createdWallNs;
-      addUnknown(host, start, lineage.createdWallNs, gapReason(elder, lineage), lineage.probe);
+      addGap(host, elder, elder.readWallNs, lineage);
       effects.push({
         kind: 'log',
         level: 'info',
@@ -138,6 +133,24 @@ export function beginLineage(
   }
   host.lineages.push(lineage);
   return lineage;
+}
+
+/** The next of the same boot. */
+const youngerOf = (kin: readonly LineageState[], lineage: LineageState): LineageState | undefined =>
+  kin
+    .filter((l) => l.bootId === lineage.bootId && l.createdBoottimeNs > lineage.createdBoottimeNs)
+    .sort((a, b) => (a.createdBoottimeNs < b.createdBoottimeNs ? -1 : 1))[0];
+
+/** The last that a batch tells of: what is read after the programs were detached tells nothing of the time since. */
+export function toldUntilNs({ lineage, readWallNs }: Batch): bigint {
+  const { detachedWallNs } = lineage!;
+  return detachedWallNs > 0n && detachedWallNs < readWallNs ? detachedWallNs : readWallNs;
+}
+
+/** Nothing is known from the elder's last word to the heir's start. */
+export function addGap(host: HostState, elder: LineageState, lastWallNs: bigint, heir: LineageState): void {
+  const start = lastWallNs < heir.createdWallNs ? lastWallNs : heir.createdWallNs;
+  addUnknown(host, start, heir.createdWallNs, gapReason(elder, heir), heir.probe);
 }
 
 function gapReason(elder: LineageState, younger: LineageState): string {

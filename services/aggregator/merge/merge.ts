@@ -8,7 +8,7 @@ import type { Batch } from '../../shared/contract/batch.ts';
 import type { CheckedBatch, KnownSchema } from '../bus/receive.ts';
 import { foldReady, stateLost, trulyHeld } from './fold.ts';
 import { askAgain, askResync, createHost, describeHost, noteSkew } from './hosts.ts';
-import { beginLineage, generationOf, isSetAside, mayBeTakenBack, quarantineYounger } from './lineages.ts';
+import { beginLineage, generationOf, isSetAside, mayBeTakenBack, quarantineYounger, toldUntilNs } from './lineages.ts';
 import { watchNamesakes } from './namesakes.ts';
 import { define, noLimits, type SeriesLimits } from './limits.ts';
 import type { GenerationState, HostState, LineageState, MergeEffect, MergeState } from './state.ts';
@@ -85,11 +85,8 @@ export function merge(
   }
   if (batch.readBoottimeNs > lineage.readBoottimeNs) {
     lineage.readBoottimeNs = batch.readBoottimeNs;
-    // What is read after the programs were detached tells nothing of the time since: that time is the successor's gap.
-    const { detachedWallNs } = batch.lineage!;
-    lineage.detachedWallNs = detachedWallNs;
-    const lastNs = detachedWallNs > 0n && detachedWallNs < batch.readWallNs ? detachedWallNs : batch.readWallNs;
-    lineage.readWallNs = lastNs - dated.correctionNs;
+    lineage.detachedWallNs = batch.lineage!.detachedWallNs;
+    lineage.readWallNs = toldUntilNs(batch) - dated.correctionNs;
     if (lineage.status === 'live') host.readWallNs = batch.readWallNs - dated.correctionNs;
   }
   if (batch.kernelBytes !== undefined) lineage.kernelBytes = batch.kernelBytes;

@@ -83,10 +83,14 @@ export interface LineageState {
   committed: bigint;
   announced: bigint;
   toldMs: number;
-  /** Bus time of the first batch of it that this process merged; 0 before. Of these three none is kept. */
+  /** Bus time of the first batch of it that was merged; 0 where it is not known. */
   heardMs: number;
-  /** Of an ended one: reads that the bus took after the first of its heir from another boot. */
+  /** Of an ended one, and not kept, as the next: reads that the bus took after the first of its heir from another boot. */
   readsSinceHeir: number;
+  /** Of these, since its heir spoke last. */
+  readsInARow: number;
+  /** Reads merged by this process. Not kept. */
+  reads: number;
   /** Of a namesake: bus time since when nothing of the machine that counts was heard; 0 while it is. */
   aloneSinceMs: number;
 }
