@@ -10,9 +10,9 @@ import { RowTable } from '../../shared/algebra/row-table.ts';
 import { SeriesIndex } from '../../shared/algebra/series-index.ts';
 import { SumTable } from '../../shared/algebra/sum-table.ts';
 import { bitsAt, type LineageMeta, schemaHash, type TableSchema } from '../../shared/contract/lineage.ts';
-import type { Batch } from '../../shared/contract/batch.ts';
 import { finestTier, newTableKey } from '../../shared/contract/checkpoint.ts';
 import type { CheckedBatch } from '../bus/receive.ts';
+import { addGap, addUnknown, gapReason, toldUntilNs } from './gaps.ts';
 import { emptyFolded, foldAll, lastBlobs, moveLedger } from './fold.ts';
 import type { GenerationState, HostState, LineageState, MergeEffect, MergeState, TableState } from './state.ts';
 import { takeBack } from './windows.ts';
@@ -21,8 +21,6 @@ import { takeBack } from './windows.ts';
 const quietNs = 600_000_000_000n;
 /** A machine that still bears the name of a new one proves it sooner (namesakes.ts): ten intervals, and half a minute. */
 const namesakeMs = (host: HostState): number => Math.max(30_000, Number(host.intervalNs / 100_000n));
-/** Spans of unknown kept for one host, newest last. */
-const unknownMax = 64;
 /** Ended and folded lineages remembered, so that a late repeat counts nothing. */
 const endedMax = 32;
 
@@ -103,7 +101,8 @@ export function beginLineage(
   const kin = host.lineages.filter((l) => l.probe === lineage.probe);
   const elder = kin.filter((l) => l.status === 'live').at(-1);
   const heir =
-    youngerOf(kin, lineage) ?? (elder && elder.bootId !== lineage.bootId && storedMs < elder.heardMs ? elder : undefined);
+    youngerOf(kin, lineage) ??
+    (elder && elder.bootId !== lineage.bootId && storedMs < elder.heardMs ? elder : undefined);
   if (heir) {
     // Overtaken: its heir was heard of first; of another boot that is told by when the bus had the two.
     lineage.status = 'ended';
@@ -140,34 +139,6 @@ const youngerOf = (kin: readonly LineageState[], lineage: LineageState): Lineage
   kin
     .filter((l) => l.bootId === lineage.bootId && l.createdBoottimeNs > lineage.createdBoottimeNs)
     .sort((a, b) => (a.createdBoottimeNs < b.createdBoottimeNs ? -1 : 1))[0];
-
-/** The last that a batch tells of: what is read after the programs were detached tells nothing of the time since. */
-export function toldUntilNs({ lineage, readWallNs }: Batch): bigint {
-  const { detachedWallNs } = lineage!;
-  return detachedWallNs > 0n && detachedWallNs < readWallNs ? detachedWallNs : readWallNs;
-}
-
-/** Nothing is known from the elder's last word to the heir's start. */
-export function addGap(host: HostState, elder: LineageState, lastWallNs: bigint, heir: LineageState): void {
-  const start = lastWallNs < heir.createdWallNs ? lastWallNs : heir.createdWallNs;
-  addUnknown(host, start, heir.createdWallNs, gapReason(elder, heir), heir.probe);
-}
-
-function gapReason(elder: LineageState, younger: LineageState): string {
-  if (elder.bootId !== younger.bootId) return 'reboot';
-  return elder.schemaHash !== younger.schemaHash ? 'upgrade' : 'detached';
-}
-
-export function addUnknown(
-  host: HostState,
-  startWallNs: bigint,
-  endWallNs: bigint,
-  reason: string,
-  probe: string,
-): void {
-  host.unknown.push({ startWallNs, endWallNs, reason, probe });
-  if (host.unknown.length > unknownMax) host.unknown.splice(0, host.unknown.length - unknownMax);
-}
 
 /** The generation's rows, made when first asked for. */
 export function generationOf(lineage: LineageState, generation: bigint): GenerationState {

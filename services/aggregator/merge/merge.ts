@@ -6,9 +6,10 @@
  */
 import type { Batch } from '../../shared/contract/batch.ts';
 import type { CheckedBatch, KnownSchema } from '../bus/receive.ts';
+import { toldUntilNs } from './gaps.ts';
 import { foldReady, stateLost, trulyHeld } from './fold.ts';
 import { askAgain, askResync, createHost, describeHost, noteSkew } from './hosts.ts';
-import { beginLineage, generationOf, isSetAside, mayBeTakenBack, quarantineYounger, toldUntilNs } from './lineages.ts';
+import { beginLineage, generationOf, isSetAside, mayBeTakenBack, quarantineYounger } from './lineages.ts';
 import { watchNamesakes } from './namesakes.ts';
 import { define, noLimits, type SeriesLimits } from './limits.ts';
 import type { GenerationState, HostState, LineageState, MergeEffect, MergeState } from './state.ts';

@@ -10,8 +10,9 @@
  * goes into the lifetime totals as history that is not dated.
  */
 import type { CheckedBatch } from '../bus/receive.ts';
+import { addGap, addUnknown } from './gaps.ts';
 import { askResync } from './hosts.ts';
-import { addGap, addUnknown, isSetAside, setAside } from './lineages.ts';
+import { isSetAside, setAside } from './lineages.ts';
 import type { HostState, LineageState, MergeEffect, MergeState } from './state.ts';
 
 /** Reads. Twice what an agent may have unconfirmed (agent/config.ts, unconfirmedMax). */
