@@ -61,3 +61,21 @@ test('fill is looked at, and the CPU time of the agent added up', (t) => {
   assert.ok(looks.reduce((sum, [, count]) => sum + count, 0n) >= 6n, `${looks.join('; ')}`);
   assert.equal(host.counted('muster', 'muster_agent_cpu').get('agent'), 20_000_000n);
 });
+
+test('of a probe that counted before, only what comes after the first look is new', (t) => {
+  if (!requireBpf(t)) return;
+  const host = new Host(t, { page_faults: {}, muster: {} });
+  const timed = (): number => {
+    const period = enableStatistics();
+    for (let i = 0; i < 10; i++) execFileSync('true');
+    closeSync(period);
+    return bpftool(join(host.path('page_faults'), 'prog-on_page_fault_user')).run_cnt;
+  };
+  const before = timed();
+  host.agent(3);
+  const after = timed();
+  // Another process: it does not know where the counter stood, the kernel does.
+  host.agent(3);
+  assert.ok(before > 0 && after > before);
+  assert.equal(host.counted('muster', 'muster_runs').get('page_faults|on_page_fault_user'), BigInt(after - before));
+});
