@@ -35,15 +35,17 @@ export class Sums {
 
   at(i: number): bigint {
     if (i >= this.length) return 0n;
-    const [low, high, top] = this.#of(i);
-    return (BigInt(top) << 64n) + (BigInt(high) << 32n) + BigInt(low);
+    if (this.#unsettled > 0) this.#settle();
+    const [a, at] = [this.#limbs, i * 3];
+    return (BigInt(a[at + 2]!) << 64n) + (BigInt(a[at + 1]!) << 32n) + BigInt(a[at]!);
   }
 
   /** Nearest double, for sorting and rates. */
   near(i: number): number {
     if (i >= this.length) return 0;
-    const [low, high, top] = this.#of(i);
-    return top * 2 ** 64 + high * limb + low;
+    if (this.#unsettled > 0) this.#settle();
+    const a = this.#limbs;
+    return a[i * 3 + 2]! * 2 ** 64 + a[i * 3 + 1]! * limb + a[i * 3]!;
   }
 
   isZero(i: number): boolean {
@@ -59,13 +61,7 @@ export class Sums {
     return a < b ? -1 : a > b ? 1 : 0;
   }
 
-  /** Limbs of a sum, each below 2^32 but for the last. */
-  #of(i: number): readonly [number, number, number] {
-    if (this.#unsettled > 0) this.#settle();
-    const at = i * 3;
-    return [this.#limbs[at]!, this.#limbs[at + 1]!, this.#limbs[at + 2]!];
-  }
-
+  /** After it each limb is below 2^32 but for the last. */
   #settle(): void {
     const a = this.#limbs;
     for (let at = 0; at < this.length * 3; at += 3) {
