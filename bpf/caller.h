@@ -20,14 +20,9 @@ struct muster_remembered {
 	__u64 pad[5];
 };
 
-/* CPUs beyond these ask the helper each time. */
+/* CPUs beyond these ask the helper each time. In a section, whose address stands in the program: no look-up. */
 #define MUSTER_REMEMBERING_CPUS 1024
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, MUSTER_REMEMBERING_CPUS);
-	__type(key, __u32);
-	__type(value, struct muster_remembered);
-} muster_callers SEC(".maps");
+struct muster_remembered muster_callers[MUSTER_REMEMBERING_CPUS] SEC(".bss.callers");
 
 /* Since 6.2; no call in the compiled program, but a check of each load's address. */
 extern void *bpf_rdonly_cast(const void *address, __u32 type) __ksym __weak;
@@ -43,11 +38,9 @@ static __always_inline const struct task_struct___muster *muster_caller(__u64 re
 	const struct task_struct___muster *task;
 	struct muster_remembered *last;
 
-	if (!bpf_core_type_exists(struct bpf_rb_root___muster))
+	if (!bpf_core_type_exists(struct bpf_rb_root___muster) || cpu >= MUSTER_REMEMBERING_CPUS)
 		return muster_task();
-	last = bpf_map_lookup_elem(&muster_callers, &cpu);
-	if (!last)
-		return muster_task();
+	last = &muster_callers[cpu];
 	/* Whatever address this is, reading through it cannot fault. */
 	task = bpf_rdonly_cast((const void *)last->task, MUSTER_TASK_TYPE);
 	if (last->regs == regs && (__u64)task->stack == last->stack)

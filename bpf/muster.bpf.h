@@ -92,9 +92,9 @@ const volatile __u32 muster_cpus = 1;
 	static __always_inline __u32 name##_count_##slot(const key_type *key, __u64 n, __u64 sum, const int flags)   \
 	{                                                                                                            \
 		const __u64 mark = muster_mark((const muster_word *)key, sizeof(key_type) / 8, owned);               \
-		const __u32 cpu = bpf_get_smp_processor_id();                                                        \
+		const __u32 cpu = bpf_get_smp_processor_id(), hint_mask = name##_hint_mask;                          \
 		struct muster_ledger *ledger = bpf_map_lookup_elem(&name##_ledger_##slot, &cpu);                     \
-		__u32 at = cpu * (name##_hint_mask + 1) + (muster_hint_of(mark) & name##_hint_mask);                 \
+		__u32 at = cpu * (hint_mask + 1) + (muster_hint_of(mark) & hint_mask);                               \
 		__u32 *hint, row;                                                                                    \
 		struct name##_cell *cell;                                                                            \
                                                                                                                      \

@@ -86,11 +86,12 @@ static __always_inline __u64 muster_cgroup_of(const struct task_struct___muster 
 
 static __always_inline struct muster_owner muster_owner_of(const struct task_struct___muster *task)
 {
+	const __u32 parts = muster_owner_parts;
 	struct muster_owner owner = { 0 };
 
-	if (muster_owner_parts & 1)
+	if (parts & 1)
 		owner.cgroup = muster_cgroup_of(task);
-	if (muster_owner_parts & 2)
+	if (parts & 2)
 		owner.process = task->tgid;
 	return owner;
 }
