@@ -3,7 +3,8 @@
  * The contract between a probe and Muster; every probe includes it, users' own too. A table counts events by key in
  * rows of per-CPU cells; two sets of maps (slots) take turns; each slot's ledger counts what was seen and what could
  * not be attributed. Invariant, for every table, slot and moment at which no program runs:
- *     sum over CPUs of seen = sum of all cells, row 0 (the events whose key found no row) included.
+ *     sum over CPUs of seen = sum of all cells, row 0 (the events whose key found no row) included;
+ * of seen + given while labels were sampled (row.h).
  * The maps as user space sees them: services/shared/contract/lineage.ts and control.ts.
  */
 #ifndef MUSTER_BPF_H
@@ -38,6 +39,24 @@ struct muster_control {
 	__u64 word[96];
 };
 struct muster_control muster_control SEC(".data.muster") = { .word = { 1 << 8 } };
+
+/*
+ * Word 1 is set while the probe is over its budget (control.ts): how much its labels are sampled, and whether stacks are
+ * left out. The words from 2 on: by table, log2 of how many units its events have, the usual ones.
+ */
+#define MUSTER_LEVEL 63ULL
+#define MUSTER_NO_STACKS 64ULL
+
+static __always_inline __u64 muster_sampling(void)
+{
+	return *(volatile __u64 *)&muster_control.word[1] & MUSTER_LEVEL;
+}
+
+/* log2 of the units of a block of a table (row.h). */
+static __always_inline __u32 muster_shift(__u32 table)
+{
+	return (muster_sampling() + *(volatile __u64 *)&muster_control.word[2 + (table & 31)]) & MUSTER_LEVEL;
+}
 
 /* Possible CPUs, for which the maps below are sized. */
 const volatile __u32 muster_cpus = 1;
@@ -100,7 +119,8 @@ const volatile __u32 muster_cpus = 1;
                                                                                                                      \
 		if (!ledger)                                                                                         \
 			return 0;                                                                                    \
-		muster_raise(&ledger->seen, n, flags);                                                               \
+		if (!(flags & MUSTER_NOTED))                                                                         \
+			muster_raise(&ledger->seen, n, flags);                                                       \
 		hint = bpf_map_lookup_elem(&name##_hints_##slot, &at);                                               \
 		if (!hint)                                                                                           \
 			return 0;                                                                                    \
@@ -116,6 +136,51 @@ const volatile __u32 muster_cpus = 1;
 		if (values > 1)                                                                                      \
 			muster_raise(&cell->value[values - 1], sum, flags);                                          \
 		return row;                                                                                          \
+	}                                                                                                            \
+	/* One event, or n units, while labels are sampled. Out of line: most end in name##_spare. */                \
+	static __noinline __u32 name##_sample_##slot(const key_type *key, __u64 n, __u64 sum)                        \
+	{                                                                                                            \
+		const __u32 cpu = bpf_get_smp_processor_id(), shift = muster_shift(name##_at);                       \
+		struct muster_ledger *ledger = bpf_map_lookup_elem(&name##_ledger_##slot, &cpu);                     \
+		__u64 picks;                                                                                         \
+                                                                                                                     \
+		if (!ledger)                                                                                         \
+			return 0;                                                                                    \
+		if (!ledger->salt)                                                                                   \
+			ledger->salt = (__u64)bpf_get_prandom_u32() << 32 | bpf_get_prandom_u32() | 1;               \
+		if (values > 1)                                                                                      \
+			__sync_fetch_and_add(&ledger->sampled_sum, sum);                                             \
+		picks = muster_picks(ledger, __sync_fetch_and_add(&ledger->sampled, n), n, shift);                   \
+		if (!picks)                                                                                          \
+			return 0;                                                                                    \
+		if (ledger->weight_max < 1ULL << shift)                                                              \
+			ledger->weight_max = 1ULL << shift;                                                          \
+		n = picks << shift;                                                                                  \
+		sum = sum << shift; /* of one observation */                                                         \
+		__sync_fetch_and_add(&ledger->given, n);                                                             \
+		if (values > 1)                                                                                      \
+			__sync_fetch_and_add(&ledger->given_sum, sum);                                               \
+		return name##_count_##slot(key, n, sum, MUSTER_ATOMIC | MUSTER_NOTED);                               \
+	}                                                                                                            \
+	/* Notes an event that is not picked, and returns 1; does nothing, and returns 0, where it may be. */        \
+	__attribute__((unused)) static __always_inline int name##_spare_##slot(__u64 n, __u64 sum, const int flags)  \
+	{                                                                                                            \
+		const __u32 cpu = bpf_get_smp_processor_id(), shift = muster_shift(name##_at);                       \
+		struct muster_ledger *ledger = bpf_map_lookup_elem(&name##_ledger_##slot, &cpu);                     \
+		__u64 at;                                                                                            \
+                                                                                                                     \
+		if (!ledger || !ledger->salt)                                                                        \
+			return 0;                                                                                    \
+		at = *(volatile __u64 *)&ledger->sampled;                                                            \
+		if (muster_picks(ledger, at, n, shift))                                                              \
+			return 0;                                                                                    \
+		if (flags & MUSTER_SOLE)                                                                             \
+			ledger->sampled = at + n;                                                                    \
+		else if (__sync_val_compare_and_swap(&ledger->sampled, at, at + n) != at)                            \
+			return 0; /* a program that nested here took these units */                                  \
+		if (values > 1)                                                                                      \
+			muster_raise(&ledger->sampled_sum, sum, flags);                                              \
+		return 1;                                                                                            \
 	}                                                                                                            \
 	__attribute__((unused)) static __always_inline void name##_lose_##slot(enum muster_failure class, __u64 n)   \
 	{                                                                                                            \
@@ -137,6 +202,7 @@ const volatile __u32 muster_cpus = 1;
 	const volatile __u32 name##_rows = capacity;                                                                 \
 	const volatile __u32 name##_hint_mask = MUSTER_HINTS - 1;                                                    \
 	const volatile __u32 name##_owned = owned;                                                                   \
+	const volatile __u32 name##_at = 0; /* its number among the object's tables */                               \
 	struct name##_marked {                                                                                       \
 		__u64 mark;                                                                                          \
 		__u64 key[sizeof(key_type) / 8];                                                                     \
@@ -153,6 +219,25 @@ const volatile __u32 muster_cpus = 1;
 		if (*(volatile __u64 *)&muster_control.word[0] & 1)                                                  \
 			return name##_count_1(key, n, sum, flags);                                                   \
 		return name##_count_0(key, n, sum, flags);                                                           \
+	}                                                                                                            \
+	/* As name##_count, or sampled. */                                                                           \
+	__attribute__((unused)) static __always_inline __u32 name##_add(const key_type *key, __u64 n, __u64 sum,     \
+									const int flags)                             \
+	{                                                                                                            \
+		if (__builtin_expect(muster_sampling(), 0)) {                                                        \
+			if (*(volatile __u64 *)&muster_control.word[0] & 1)                                          \
+				return name##_sample_1(key, n, sum);                                                 \
+			return name##_sample_0(key, n, sum);                                                         \
+		}                                                                                                    \
+		return name##_count(key, n, sum, flags);                                                             \
+	}                                                                                                            \
+	__attribute__((unused)) static __always_inline int name##_spare(__u64 n, __u64 sum, const int flags)         \
+	{                                                                                                            \
+		if (__builtin_expect(!muster_sampling(), 1))                                                         \
+			return 0;                                                                                    \
+		if (*(volatile __u64 *)&muster_control.word[0] & 1)                                                  \
+			return name##_spare_1(n, sum, flags);                                                        \
+		return name##_spare_0(n, sum, flags);                                                                \
 	}                                                                                                            \
 	__attribute__((unused)) static __always_inline void name##_lose(enum muster_failure class, __u64 n)          \
 	{                                                                                                            \
@@ -172,12 +257,22 @@ const volatile __u32 muster_cpus = 1;
 	MUSTER_TABLE(name, key_type, 2, rows, MUSTER_SECOND(0, ##__VA_ARGS__, 0), "muster:histogram:" unit ":" help)
 
 /* Counts n (calls, bytes, …) for a key. */
-#define muster_add(name, key, n) name##_count(key, n, 0, MUSTER_ATOMIC)
+#define muster_add(name, key, n) name##_add(key, n, 0, MUSTER_ATOMIC)
 /*
  * The same without locked instructions, for a table that one program alone writes, and that on a hook whose programs
  * cannot nest on one CPU. Write the proof beside the call; without one, use muster_add.
  */
-#define muster_add_sole(name, key, n) name##_count(key, n, 0, MUSTER_SOLE)
+#define muster_add_sole(name, key, n) name##_add(key, n, 0, MUSTER_SOLE)
+
+/*
+ * True, with the event counted, while labels are sampled and this event is not picked: its key need not be worked out.
+ * Optional, and worth it where the key is dear, or the event frequent. What is not spared goes on to the call that
+ * counts it, with the same n (of an observation, the same value); _sole under the same proof as there.
+ */
+#define muster_spared(name, n) name##_spare(n, 0, MUSTER_ATOMIC)
+#define muster_spared_sole(name, n) name##_spare(n, 0, MUSTER_SOLE)
+#define muster_spared_observation(name, value) name##_spare(1, value, MUSTER_ATOMIC)
+#define muster_spared_observation_sole(name, value) name##_spare(1, value, MUSTER_SOLE)
 
 /*
  * Counts n events of which too little is known for a key, such as when their beginning could not be kept: seen, in the
@@ -191,13 +286,13 @@ const volatile __u32 muster_cpus = 1;
 	({                                                                                                           \
 		const __u64 observed_ = (value);                                                                     \
 		(key_pointer)->bucket = muster_bucket(observed_);                                                    \
-		name##_count(key_pointer, 1, observed_, MUSTER_ATOMIC);                                              \
+		name##_add(key_pointer, 1, observed_, MUSTER_ATOMIC);                                                \
 	})
 #define muster_observe_sole(name, key_pointer, value)                                                                \
 	({                                                                                                           \
 		const __u64 observed_ = (value);                                                                     \
 		(key_pointer)->bucket = muster_bucket(observed_);                                                    \
-		name##_count(key_pointer, 1, observed_, MUSTER_SOLE);                                                \
+		name##_add(key_pointer, 1, observed_, MUSTER_SOLE);                                                  \
 	})
 
 #include "sketch.h"

@@ -22,6 +22,15 @@ struct muster_ledger {
 	/* A row issued to this CPU that no key has yet, as another CPU inserted its key first. 0: none. */
 	__u64 spare;
 	__u64 pad[2];
+	/*
+	 * While labels are sampled (below): what was seen besides `seen`, and what rows were given for it, in the units of the
+	 * first value and of the second; the largest weight of a pick; what this CPU's picks are made from, 0: nothing yet.
+	 */
+	__u64 sampled, given;
+	__u64 sampled_sum, given_sum;
+	__u64 weight_max;
+	__u64 salt;
+	__u64 unused[2];
 };
 
 /* A key is read and compared as words, whatever its members are. */
@@ -29,9 +38,12 @@ typedef __u64 __attribute__((may_alias)) muster_word;
 
 enum muster_writers { MUSTER_ATOMIC = 0, MUSTER_SOLE = 1 };
 
+/* With the writers: the events are in the ledger already. */
+#define MUSTER_NOTED 2
+
 static __always_inline void muster_raise(__u64 *value, __u64 n, const int writers)
 {
-	if (writers == MUSTER_SOLE)
+	if (writers & MUSTER_SOLE)
 		*value += n;
 	else
 		__sync_fetch_and_add(value, n);
@@ -63,6 +75,44 @@ static __always_inline __u64 muster_mark(const muster_word *key, const unsigned 
 static __always_inline __u32 muster_hint_of(__u64 mark)
 {
 	return __builtin_bswap64(mark);
+}
+
+/* Stirs a mark until each bit depends on all: the finalizer of MurmurHash3 (public domain). */
+static __always_inline __u64 muster_stirred(__u64 mark)
+{
+	mark ^= mark >> 33;
+	mark *= 0xff51afd7ed558ccdULL;
+	mark ^= mark >> 33;
+	mark *= 0xc4ceb9fe1a85ec53ULL;
+	return mark ^ mark >> 33;
+}
+
+/*
+ * Sampling. What a CPU sees of a table while it is sampled, unit after unit (calls, ns, bytes), is cut into blocks of
+ * 2^shift units. In each block one unit is picked, by a random number of the block's own; the event it falls into is
+ * counted under its key, with the weight of the whole block. So every unit is picked with probability 2^-shift,
+ * whatever has a rhythm, and what is missing or too much in the end is less than a block a CPU:
+ *     sampled = given + pending, -2^shift < pending < 2^shift     and     seen + given = sum of all cells
+ * Nothing is kept between events but `sampled`: a program that nests takes units of its own.
+ */
+static __always_inline __u64 muster_pick(const struct muster_ledger *ledger, __u64 block, __u32 shift)
+{
+	return muster_stirred((ledger->salt + (block << 6 | shift)) * MUSTER_K) & ((1ULL << shift) - 1);
+}
+
+/* How many picked units are among the n from `at` on. */
+static __always_inline __u64 muster_picks(const struct muster_ledger *ledger, __u64 at, __u64 n, __u32 shift)
+{
+	const __u64 mask = (1ULL << shift) - 1, block = at >> shift, last = (at + n - 1) >> shift;
+	__u64 picks;
+
+	if (n == 0)
+		return 0;
+	/* The rest of the first block, then whole ones, then the beginning of the last. */
+	picks = muster_pick(ledger, block, shift) - (at & mask) < n;
+	if (block != last)
+		picks += last - block - 1 + (muster_pick(ledger, last, shift) <= ((at + n - 1) & mask));
+	return picks;
 }
 
 /* The hint's row if it is this key's, else 0. Hints may be stale or torn: only a ready, equal key counts. */

@@ -59,6 +59,8 @@ int on_sched_switch(__u64 *args) /* preempt, prev, next, prev_state */
 			wait = ((total << 7) - (last & ~127ULL)) >> 7;
 		*place = total << 7 | tag;
 	}
+	if (muster_spared_observation_sole(runqueue, wait))
+		return 0;
 	key.owner = muster_owner_of(next);
 	key.comm = muster_comm_of(next);
 	/*

@@ -10,16 +10,6 @@
 #ifndef MUSTER_SKETCH_H
 #define MUSTER_SKETCH_H
 
-/* Stirs a mark until each bit depends on all: the finalizer of MurmurHash3 (public domain). */
-static __always_inline __u64 muster_stirred(__u64 mark)
-{
-	mark ^= mark >> 33;
-	mark *= 0xff51afd7ed558ccdULL;
-	mark ^= mark >> 33;
-	mark *= 0xc4ceb9fe1a85ec53ULL;
-	return mark ^ mark >> 33;
-}
-
 /* ------------------------------------------------------------------------------------------------------- distinct */
 
 /* 1,024 registers: the highest 10 bits of the hash; the rank is the place of the lowest 1 in the rest, from 1 to 55. */

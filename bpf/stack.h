@@ -58,7 +58,7 @@ static __always_inline __u64 muster_stack_hash(const struct muster_stack *stack)
 	return hash | 1;
 }
 
-/* The current task's stack; 0 where there is none, or no room for its frames now. */
+/* The current task's stack; 0 where there is none, no room for its frames now, or stacks are left out. */
 static __always_inline __u64 muster_stack(void *ctx)
 {
 	const __u32 zero = 0;
@@ -66,7 +66,7 @@ static __always_inline __u64 muster_stack(void *ctx)
 	long user, kernel;
 	__u64 id;
 
-	if (!stack)
+	if (!stack || *(volatile __u64 *)&muster_control.word[1] & MUSTER_NO_STACKS)
 		return 0;
 	user = bpf_get_stack(ctx, stack->user, sizeof(stack->user), BPF_F_USER_STACK | BPF_F_USER_BUILD_ID);
 	kernel = bpf_get_stack(ctx, stack->kernel, sizeof(stack->kernel), 0);

@@ -22,6 +22,8 @@ int on_sys_enter(__u64 *args) /* regs, id */
 
 	if (!muster_in_scope(task))
 		return 0;
+	if (muster_spared_sole(syscalls, 1))
+		return 0;
 	key.owner = muster_owner_of(task);
 	key.syscall = args[1];
 	if (bpf_core_field_exists(task->thread_info.status) && (task->thread_info.status & TS_COMPAT))

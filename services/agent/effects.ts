@@ -32,6 +32,8 @@ export interface LineageImage {
   readonly keysFrom: readonly number[];
   readonly programs: readonly ProgramAccount[];
   readonly retired: BigUint64Array;
+  /** The governor word (contract/control.ts). */
+  readonly governed?: bigint;
 }
 
 export interface MeasuredProgram extends MeasuredRuns {

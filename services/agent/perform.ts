@@ -142,5 +142,6 @@ function read(effect: ReadEffect, { pins, images }: Opened, now: () => Instant):
     keysFrom: effect.keysFrom,
     programs: pins.programs(),
     retired: pins.readRetired(),
+    governed: pins.readGoverned?.() ?? 0n,
   };
 }

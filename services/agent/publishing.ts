@@ -8,6 +8,7 @@ import { collectChanged, createChangedRows, markSent, type ChangedRows, type Sen
 import { envelopeBytes, type Envelope } from './batch/compose.ts';
 import { planParts, type TableUpdate } from './batch/parts.ts';
 import { messageId } from './bus/message-id.ts';
+import { decodeGoverned } from '../shared/contract/control.ts';
 import type { Missing } from '../shared/contract/lineage.ts';
 import type { AgentState, Effects } from './agent-state.ts';
 import type { LineageImage } from './effects.ts';
@@ -83,6 +84,7 @@ export function publishUpdate(
     readBoottimeNs: at,
     readWallNs: image.readAt.wallNs,
     intervalNs: config.intervalNs,
+    governed: image.governed ? decodeGoverned(image.governed) : undefined,
     programs: image.programs.map((p) => ({
       ...p,
       skipped: skipsCounted(l, p.program) ? p.skipped : undefined,

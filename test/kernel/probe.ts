@@ -16,7 +16,15 @@ import { want } from '../../services/loader/load/wanted.ts';
 import { bringUp } from '../../services/loader/loader.ts';
 import { possibleCpus } from '../../services/shared/adapters/libbpf.ts';
 import { createPinnedTables } from '../../services/shared/adapters/libbpf-pinned-tables.ts';
-import { decodeControl } from '../../services/shared/contract/control.ts';
+import { mapPinned } from '../../services/shared/adapters/libbpf-pinned-slot.ts';
+import {
+  controlWords,
+  decodeControl,
+  encodeGoverned,
+  governorWord,
+  scaleWord,
+  type Governed,
+} from '../../services/shared/contract/control.ts';
 import type { LineageMeta, TableSchema } from '../../services/shared/contract/lineage.ts';
 import { parseLineageMeta } from '../../services/shared/contract/lineage.ts';
 import { silentLog } from '../../services/shared/runtime/log.ts';
@@ -80,6 +88,8 @@ export interface Contents {
   /** full, no memory, busy, other. */
   readonly failed: bigint[];
   readonly rowsIssued: number;
+  /** Of what was sampled: seen, given, both for the second value; the largest weight. Σ rows = seen + given. */
+  readonly sampled: bigint[];
 }
 
 export class LoadedProbe {
@@ -109,7 +119,14 @@ export class LoadedProbe {
       const ready = keys[i * words] !== 0n;
       return { row: i + 1, key: ready ? keys.slice(i * words + 1, (i + 1) * words) : keys.slice(0, 0), values: v };
     });
-    return { rows, overflow: values[0]!, seen: ledger[0]!, failed: ledger.slice(1), rowsIssued };
+    return {
+      rows,
+      overflow: values[0]!,
+      seen: ledger[0]!,
+      failed: ledger.slice(1),
+      rowsIssued,
+      sampled: sampledOf(image, this.meta.cpus),
+    };
   }
 }
 
@@ -133,6 +150,16 @@ function sumLedger(image: TableImage, cpus: number): bigint[] {
     for (let cpu = 0; cpu < cpus; cpu++) sum += u64(image.ledger, cpu * 5 + field);
     return sum;
   });
+}
+
+function sampledOf({ sampling }: TableImage, cpus: number): bigint[] {
+  const found = [0n, 0n, 0n, 0n, 0n];
+  for (let cpu = 0; cpu < cpus; cpu++) {
+    for (let field = 0; field < 4; field++) found[field]! += u64(sampling!, cpu * 5 + field);
+    const weight = u64(sampling!, cpu * 5 + 4);
+    if (weight > found[4]!) found[4] = weight;
+  }
+  return found;
 }
 
 export interface LoadOptions {
@@ -180,6 +207,15 @@ export function commText(low: bigint, high: bigint): string {
   bytes.writeBigUInt64LE(low, 0);
   bytes.writeBigUInt64LE(high, 8);
   return bytes.toString('latin1').replace(/\0.*$/s, '');
+}
+
+/** Has the probe sample as the governor does; scale: by table. */
+export function govern(probe: LoadedProbe, governed: Partial<Governed>, scale: readonly number[] = []): void {
+  const control = mapPinned(probe.directory, 'control', controlWords * 8);
+  scale.forEach((bits, t) => Atomics.store(control.words, scaleWord + t, BigInt(bits)));
+  const word = encodeGoverned({ level: 0, stacksDropped: false, budgetPpm: 0, sinceWallS: 0, ...governed });
+  Atomics.store(control.words, governorWord, word);
+  control.unmap();
 }
 
 /** Every count is somewhere: the equation that holds for a table whenever no program runs. */

@@ -48,6 +48,7 @@ test('a counter: programs, rows, labels with meaning and place', () => {
     'muster_owner_parts',
     'muster_scope_id',
     'muster_scope_level',
+    'tiny_at',
     'tiny_hint_mask',
     'tiny_owned',
     'tiny_rows',
@@ -185,7 +186,7 @@ test('too many tables are refused', () => {
     'many',
     probeSource({ declare: many, count: 'muster_add(t0, &key, 1);' }),
     'bpf/contract',
-    '32 tables, at most 31',
+    '32 tables, at most 30',
     'split',
   );
 });

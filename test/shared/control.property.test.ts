@@ -8,6 +8,7 @@ import {
   encodeControl,
   retiredWords,
   slotStates,
+  scaleWord,
   tablesMax,
 } from '../../services/shared/contract/control.ts';
 
@@ -47,5 +48,6 @@ test('a fresh lineage counts in slot 0, generation 1', () => {
 
 test('the retired records lie beside the control word and not over each other', () => {
   assert.equal(retiredWords * 3, controlWords);
-  assert.equal(tablesMax, retiredWords - 1);
+  assert.equal(scaleWord + tablesMax, retiredWords);
+  assert.ok(tablesMax < retiredWords);
 });

@@ -5,6 +5,8 @@ import { wireFormat } from '../../shared/contract/wire.ts';
 import { assert } from '../../shared/runtime/assert.ts';
 import type { Missing } from '../../shared/contract/lineage.ts';
 import { toBigInt } from '../../shared/algebra/limbs.ts';
+import type { Governed } from '../../shared/contract/control.ts';
+import { isZero, type TableRows } from '../kernel/table-rows.ts';
 import type { ProgramAccount } from '../../shared/runtime/ports/pinned-tables.ts';
 import type { Part, TableUpdate } from './parts.ts';
 
@@ -17,6 +19,8 @@ export interface Envelope {
   readonly readBoottimeNs: bigint;
   readonly readWallNs: bigint;
   readonly intervalNs: bigint;
+  /** What the probe gives up to keep to its budget; absent while that is nothing and it has none. */
+  readonly governed: Governed | undefined;
   readonly programs: readonly (ProgramAccount & { readonly period?: MeasuredRuns | undefined })[];
   /** Present in keyframes. */
   readonly keyframe:
@@ -52,7 +56,7 @@ export function envelopeBytes(envelope: Envelope, updates: readonly TableUpdate[
     for (const [name, value] of Object.entries(k.hostLabels)) units += name.length + value.length + 8;
   }
   // Fixed fields of the envelope, of a table (ledger of five numbers, block header), of a program.
-  return 256 + units * 3 + updates.length * 128 + envelope.programs.length * 96;
+  return 256 + units * 3 + updates.length * 192 + envelope.programs.length * 96;
 }
 
 /** Encodes parts one by one as messages of one version, into arrays that are kept between calls. */
@@ -87,7 +91,7 @@ export function createComposer(
       intervalNs: envelope.intervalNs,
       tables: updates.map((update, t) => ({
         table: update.rows.schema.name,
-        ledger: ledgerOf(update.rows.ledger),
+        ledger: ledgerOf(update.rows),
         retiredSeen: update.retiredSeen,
         columns: asBuffer(format.encodeColumns(fillColumns(columns, update, part.from[t]!, part.to[t]!))),
       })),
@@ -104,6 +108,9 @@ export function createComposer(
       synthetic: false,
       kernelBytes: envelope.keyframe?.kernelBytes,
       missing: [...(envelope.keyframe?.missing ?? [])],
+      ...(envelope.governed && {
+        governed: { ...envelope.governed, sinceWallS: BigInt(envelope.governed.sinceWallS) },
+      }),
     };
     return encodeBatch(batch);
   };
@@ -112,9 +119,20 @@ export function createComposer(
 /** The generated types say Buffer where the codec takes any bytes. */
 const asBuffer = (bytes: Uint8Array): Batch['tables'][number]['columns'] => bytes as Batch['tables'][number]['columns'];
 
-export const ledgerOf = (ledger: Uint32Array): TableLedger => ({
+const ledgerOf = ({ ledger, sampling }: TableRows): TableLedger => ({
   seen: toBigInt(ledger, 0),
   failed: [toBigInt(ledger, 2), toBigInt(ledger, 4), toBigInt(ledger, 6), toBigInt(ledger, 8)],
+  ...(isZero(sampling, 0, sampling.length)
+    ? {}
+    : {
+        sampled: {
+          seen: toBigInt(sampling, 0),
+          given: toBigInt(sampling, 2),
+          sumSeen: toBigInt(sampling, 4),
+          sumGiven: toBigInt(sampling, 6),
+          weightMax: toBigInt(sampling, 8),
+        },
+      }),
 });
 
 function fillColumns(columns: Columns, update: TableUpdate, from: number, to: number): Columns {

@@ -22,6 +22,26 @@ export function sumLedger(image: TableImage, cpus: number, into: Uint32Array): v
   for (let cpu = 1; cpu < cpus; cpu++) addRun(into, image.ledger, cpu * limbs, limbs);
 }
 
+/** Sampling fields: seen, given, both for the second value; then the largest weight of a pick. */
+export const samplingFields = 5;
+const weightAt = 8;
+
+/** Sums the CPUs' accounts of what was sampled into `into`; the weight is the largest of them. */
+export function sumSampling(sampling: Uint32Array, cpus: number, into: Uint32Array): void {
+  const limbs = samplingFields * 2;
+  into.fill(0);
+  for (let cpu = 0; cpu < cpus; cpu++) {
+    const from = cpu * limbs;
+    addRun(into, sampling, from, weightAt);
+    const high = sampling[from + weightAt + 1]!;
+    const low = sampling[from + weightAt]!;
+    const more = high > into[weightAt + 1]! || (high === into[weightAt + 1]! && low > into[weightAt]!);
+    if (!more) continue;
+    into[weightAt] = low;
+    into[weightAt + 1] = high;
+  }
+}
+
 /** into[i] += from[start + i] for 64-bit numbers of two limbs; most cells of most CPUs are zero. */
 function addRun(into: Uint32Array, from: Uint32Array, start: number, limbs: number): void {
   for (let i = 0; i < limbs; i += 2) {

@@ -7,7 +7,7 @@ import { keyMark } from '../../shared/contract/key-mark.ts';
 import type { TableSchema } from '../../shared/contract/lineage.ts';
 import type { TableImage } from '../../shared/runtime/ports/pinned-tables.ts';
 import { addInto } from '../../shared/algebra/limbs.ts';
-import { ledgerFields, sumCells, sumLedger } from './sum-cpus.ts';
+import { ledgerFields, samplingFields, sumCells, sumLedger, sumSampling } from './sum-cpus.ts';
 
 export interface TableRows {
   readonly schema: TableSchema;
@@ -20,8 +20,10 @@ export interface TableRows {
   known: Uint8Array;
   /** Lowest row whose key is not known. It may stay so: each CPU may hold one row that no key has yet. */
   firstUnknown: number;
-  /** seen, failed[4], two limbs each. */
+  /** seen, failed[4], two limbs each. `seen` is what rows were given: of what was sampled, the given. */
   readonly ledger: Uint32Array;
+  /** seen, given, both for the second value, largest weight; two limbs each. All zero unless labels were sampled. */
+  readonly sampling: Uint32Array;
 }
 
 export const createTableRows = (schema: TableSchema): TableRows => ({
@@ -32,6 +34,7 @@ export const createTableRows = (schema: TableSchema): TableRows => ({
   known: new Uint8Array(1),
   firstUnknown: 1,
   ledger: new Uint32Array(ledgerFields * 2),
+  sampling: new Uint32Array(samplingFields * 2),
 });
 
 /** Takes over an image and the key entries that came with it, of rows `keysFrom` and up. */
@@ -41,6 +44,8 @@ export function takeImage(rows: TableRows, image: TableImage, cpus: number, keys
   grow(rows, image.rowsIssued + 1);
   sumCells(image, cpus, valueCount, rows.values);
   sumLedger(image, cpus, rows.ledger);
+  if (image.sampling) sumSampling(image.sampling, cpus, rows.sampling);
+  addInto(rows.ledger, 0, rows.sampling, 2);
   if (keys.length > 0) learnKeys(rows, keys, keysFrom);
 }
 

@@ -6,6 +6,7 @@
  * do not, and the host's ledger then says how much is lost.
  */
 import { RowTable } from '../../shared/algebra/row-table.ts';
+import { nothingSampled } from '../../shared/algebra/sampling.ts';
 import { SeriesIndex } from '../../shared/algebra/series-index.ts';
 import { SumTable } from '../../shared/algebra/sum-table.ts';
 import {
@@ -147,6 +148,7 @@ function restoreLineage(host: HostState, r: LineageRecord): LineageState {
         rows,
         seen: l?.seen ?? 0n,
         failed: four(l?.failed),
+        sampled: l?.sampled ?? nothingSampled,
         retiredSeen: l?.retiredSeen ?? 0n,
         sealed: l?.sealed ?? false,
         readBoottimeNs: l?.readBoottimeNs ?? 0n,
@@ -174,10 +176,11 @@ function restoreLineage(host: HostState, r: LineageRecord): LineageState {
     open,
     folded: tables.map(({ key }) => {
       const l = r.ledgers.find((o) => !o.current && o.table === key);
-      return l ? foldedLedger(l) : { held: 0n, excess: 0n, overflow: 0n, failed: four(), lost: 0n, quarantined: 0n };
+      return l ? foldedLedger(l) : nothingFolded();
     }),
     programs: r.programs,
     kernelBytes: r.kernelBytes,
+    governed: r.governed,
     // One checkpoint late: what this one holds is announced after the next.
     committing: r.foldedThrough,
     committed: r.foldedThrough,
@@ -194,11 +197,22 @@ function restoreLineage(host: HostState, r: LineageRecord): LineageState {
 
 const four = (failed: readonly bigint[] = []): bigint[] => [0, 1, 2, 3].map((c) => failed[c] ?? 0n);
 
+const nothingFolded = (): FoldedLedger => ({
+  held: 0n,
+  excess: 0n,
+  overflow: 0n,
+  failed: four(),
+  sampled: nothingSampled,
+  lost: 0n,
+  quarantined: 0n,
+});
+
 const foldedLedger = (r: LedgerRecord): FoldedLedger => ({
   held: r.seen - r.lost + r.excess,
   excess: r.excess,
   overflow: r.overflow,
   failed: four(r.failed),
+  sampled: r.sampled ?? nothingSampled,
   lost: r.lost,
   quarantined: r.quarantined,
 });

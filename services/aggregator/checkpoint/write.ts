@@ -3,6 +3,7 @@
  * follow what changed, not what there is.
  */
 import { rowsPerPage } from '../../shared/algebra/row-table.ts';
+import { stated } from '../../shared/algebra/sampling.ts';
 import {
   finestTier,
   formatBlobName,
@@ -110,6 +111,7 @@ function encodeOpen(window: OpenWindow): Uint8Array {
     seen: part.seen,
     failed: part.failed,
     skipped: part.skipped,
+    sampled: stated(part.sampled),
     fromMs: Math.max(0, Math.floor(part.fromMs)),
     toMs: Math.max(0, Math.floor(part.toMs)),
   }));
@@ -161,6 +163,7 @@ function lineageRecord(l: LineageState): LineageRecord {
         sealed: t.sealed,
         readBoottimeNs: t.readBoottimeNs,
         excess: 0n,
+        sampled: stated(t.sampled),
       });
     }
   }
@@ -179,6 +182,7 @@ function lineageRecord(l: LineageState): LineageRecord {
     ledgers,
     programs: l.programs,
     kernelBytes: l.kernelBytes,
+    governed: l.governed,
     readWallNs: l.readWallNs,
     tableKeys: l.tables.map((t) => t.key),
     mergedWallMs: BigInt(l.mergedWallMs),
@@ -213,4 +217,5 @@ const foldedRecord = (probe: string, table: string, f: FoldedLedger): LedgerReco
   sealed: false,
   readBoottimeNs: 0n,
   excess: u64(f.excess),
+  sampled: stated(f.sampled),
 });

@@ -5,6 +5,7 @@
  * itself carries over its retired generations.
  */
 import { formatBlobName } from '../../shared/contract/checkpoint.ts';
+import { addSampled, nothingSampled } from '../../shared/algebra/sampling.ts';
 import { rowsPerPage } from '../../shared/algebra/row-table.ts';
 import type { FoldedLedger, GenerationState, HostState, LineageState, MergeState } from './state.ts';
 
@@ -13,6 +14,7 @@ export const emptyFolded = (): FoldedLedger => ({
   excess: 0n,
   overflow: 0n,
   failed: [0n, 0n, 0n, 0n],
+  sampled: nothingSampled,
   lost: 0n,
   quarantined: 0n,
 });
@@ -60,6 +62,7 @@ export function moveLedger(host: HostState, lineage: LineageState): void {
     sums.excess += own.excess;
     sums.overflow += own.overflow;
     sums.lost += own.lost;
+    sums.sampled = addSampled(sums.sampled, own.sampled);
     sums.quarantined += own.quarantined;
     for (let c = 0; c < 4; c++) sums.failed[c] = sums.failed[c]! + own.failed[c]!;
     host.folded.set(key, sums);
@@ -97,6 +100,7 @@ function foldOldest(state: MergeState, host: HostState, lineage: LineageState): 
     if (t.sealed && total > t.seen) folded.excess += total - t.seen;
     if (total < t.seen) folded.lost += t.seen - total;
     folded.overflow += t.rows.overflow();
+    folded.sampled = addSampled(folded.sampled, t.sampled);
     for (let c = 0; c < 4; c++) folded.failed[c] = folded.failed[c]! + (t.failed[c] ?? 0n);
   }
   if (g.generation > lineage.foldedThrough) lineage.foldedThrough = g.generation;

@@ -7,6 +7,7 @@
  * one name: namesakes.ts.
  */
 import { RowTable } from '../../shared/algebra/row-table.ts';
+import { nothingSampled } from '../../shared/algebra/sampling.ts';
 import { SeriesIndex } from '../../shared/algebra/series-index.ts';
 import { SumTable } from '../../shared/algebra/sum-table.ts';
 import { bitsAt, type LineageMeta, schemaHash, type TableSchema } from '../../shared/contract/lineage.ts';
@@ -88,6 +89,7 @@ export function beginLineage(
     folded: tables.map(emptyFolded),
     programs: [],
     kernelBytes: undefined,
+    governed: undefined,
     committing: 0n,
     committed: 0n,
     announced: 0n,
@@ -163,7 +165,15 @@ export function createGeneration(
     tables: tables.map(({ valueCount }) => {
       const rows = new RowTable(valueCount);
       rows.define(0, 0);
-      return { rows, seen: 0n, failed: [0n, 0n, 0n, 0n], retiredSeen: 0n, sealed: false, readBoottimeNs: 0n };
+      return {
+        rows,
+        seen: 0n,
+        failed: [0n, 0n, 0n, 0n],
+        sampled: nothingSampled,
+        retiredSeen: 0n,
+        sealed: false,
+        readBoottimeNs: 0n,
+      };
     }),
   };
 }

@@ -4,6 +4,7 @@
  *
  *   last[row] = max(last[row], value)     series total = base + Σ last     window += what last rose by
  */
+import { addSampled, joinSampled, sampledRise } from '../../shared/algebra/sampling.ts';
 import type { Batch } from '../../shared/contract/batch.ts';
 import type { CheckedBatch, KnownSchema } from '../bus/receive.ts';
 import { toldUntilNs } from './gaps.ts';
@@ -87,6 +88,7 @@ export function merge(
   if (batch.readBoottimeNs > lineage.readBoottimeNs) {
     lineage.readBoottimeNs = batch.readBoottimeNs;
     lineage.detachedWallNs = batch.lineage!.detachedWallNs;
+    lineage.governed = batch.governed;
     lineage.readWallNs = toldUntilNs(batch) - dated.correctionNs;
     if (lineage.status === 'live') host.readWallNs = batch.readWallNs - dated.correctionNs;
   }
@@ -128,7 +130,8 @@ function mergeRows(
     const seen = block.ledger?.seen ?? 0n;
     const seenRise = rise(own.seen, seen);
     const failed = block.ledger?.failed ?? [];
-    const count = columns.rowCount > 0 || seenRise > 0n || skipped > 0n;
+    const sampled = sampledRise(own.sampled, block.ledger?.sampled);
+    const count = columns.rowCount > 0 || seenRise > 0n || skipped > 0n || sampled.seen > 0n;
     const target =
       history || !count
         ? undefined
@@ -143,11 +146,13 @@ function mergeRows(
       target.part.seen += seenRise;
       own.failed.forEach((n, reason) => (target.part.failed += rise(n, failed[reason] ?? 0n)));
       target.part.skipped += skipped;
+      target.part.sampled = addSampled(target.part.sampled, sampled);
     }
     // Read before the ledger rises: growth between two reads of this table, both after a younger one's creation.
     if (seenRise > 0n && own.readBoottimeNs > 0n && batch.readBoottimeNs > own.readBoottimeNs)
       provenSinceNs = own.readBoottimeNs;
     joinLedger(own, failed, seen, block.retiredSeen, batch);
+    own.sampled = joinSampled(own.sampled, block.ledger?.sampled);
   }
   if (provenSinceNs >= 0n) quarantineYounger(state, host, lineage, provenSinceNs, effects);
   if (batch.sealed && batch.part === batch.parts) checkSealed(host, lineage, generation, nowMs, effects);

@@ -5,7 +5,9 @@
 import type { RowTable } from '../../shared/algebra/row-table.ts';
 import type { SeriesLimits } from './limits.ts';
 import type { SeriesIndex } from '../../shared/algebra/series-index.ts';
+import type { Sampled } from '../../shared/algebra/sampling.ts';
 import type { SumTable } from '../../shared/algebra/sum-table.ts';
+import type { Batch } from '../../shared/contract/batch.ts';
 import type { ProgramRecord, QuarantinedMessage, UnknownSpan } from '../../shared/contract/checkpoint.ts';
 import type { Missing, TableSchema } from '../../shared/contract/lineage.ts';
 
@@ -14,6 +16,7 @@ export interface LedgerSums {
   overflow: bigint;
   /** By errno class: full, no memory, busy, other. */
   readonly failed: bigint[];
+  sampled: Sampled;
 }
 
 /** The sum over folded generations of a table. */
@@ -30,6 +33,7 @@ export interface GenerationTable {
   readonly rows: RowTable;
   seen: bigint;
   readonly failed: bigint[];
+  sampled: Sampled;
   retiredSeen: bigint;
   sealed: boolean;
   readBoottimeNs: bigint;
@@ -78,6 +82,8 @@ export interface LineageState {
   folded: FoldedLedger[];
   programs: ProgramRecord[];
   kernelBytes: bigint | undefined;
+  /** What it gives up to keep to a budget, by the newest read. */
+  governed: Batch['governed'];
   /** foldedThrough of the commit under way and of the newest committed one, and what the host was told. */
   committing: bigint;
   committed: bigint;
@@ -143,6 +149,7 @@ export interface WindowPart {
   seen: bigint;
   failed: bigint;
   skipped: bigint;
+  sampled: Sampled;
   fromMs: number;
   toMs: number;
 }

@@ -3,6 +3,7 @@
  * has touched for a while is closed: it lives on in the checkpoint alone, and an increment that comes later still
  * goes into a part of its own beside it, so that nothing is read back and nothing is lost.
  */
+import { nothingSampled } from '../../shared/algebra/sampling.ts';
 import { SumTable } from '../../shared/algebra/sum-table.ts';
 import { finestTier, formatBlobName } from '../../shared/contract/checkpoint.ts';
 import type { MergeState, OpenWindow, WindowPart, WindowsState } from './state.ts';
@@ -58,6 +59,7 @@ export function windowPart(
       seen: 0n,
       failed: 0n,
       skipped: 0n,
+      sampled: nothingSampled,
       fromMs: span.fromMs,
       toMs: span.endMs,
     };

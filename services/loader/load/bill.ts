@@ -22,7 +22,7 @@ export function tableBytes(table: TableSchema, cpus: number): number {
   const keys = (rows + 1) * (1 + keyWords) * 8;
   const cells = cpus * (rows + 1) * valueCount * 8;
   const guesses = cpus * hints * words(4);
-  const ledger = cpus * 64;
+  const ledger = cpus * 128;
   return 2 * [keys, cells, guesses, ledger].reduce((sum, bytes) => sum + pageBytes + pages(bytes), ids);
 }
 

@@ -94,8 +94,9 @@ export function want(
   view.setUint32(at('muster_scope_level'), scope.level, true);
   view.setUint32(at('muster_owner_parts'), owner.parts, true);
   view.setUint32(at('muster_cgroup_v1'), cgroupV1, true);
-  for (const table of tables) {
+  for (const [number, table] of tables.entries()) {
     view.setUint32(at(`${table.name}_rows`), table.rows, true);
+    view.setUint32(at(`${table.name}_at`), number, true);
     view.setUint32(at(`${table.name}_hint_mask`), table.hints - 1, true);
     const sizes = {
       ids: table.rows,

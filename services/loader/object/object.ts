@@ -87,6 +87,7 @@ export function expectedConstants(tables: readonly TableSchema[]): [string, numb
       [`${t.name}_rows`, 4],
       [`${t.name}_hint_mask`, 4],
       [`${t.name}_owned`, 4],
+      [`${t.name}_at`, 4],
     ]),
   ];
 }

@@ -26,7 +26,7 @@ const macros: Readonly<Record<TableKind, readonly [macro: string, member?: strin
   filter: ['MUSTER_FIRST_SEEN'],
 };
 const kindOf = (text: string | undefined): TableKind | undefined => tableKinds.find((kind) => kind === text);
-const ledgerBytes = 64;
+const ledgerBytes = 128;
 const markBytes = 8;
 
 /** What is no table's: maps of the probe's own, which cost memory too. */

@@ -5,6 +5,7 @@
  */
 import type { Fleet, FleetHost } from '../checkpoint/fleet.ts';
 import type { ContainsHost, ContainsRequest, ContainsResponse } from '../../shared/contract/query.ts';
+import { nothingSampled } from '../../shared/algebra/sampling.ts';
 import { bitsOf, bitsSet, falsePositiveRate, hasAll } from '../../shared/algebra/filter.ts';
 import { filterOf } from '../../shared/contract/lineage.ts';
 import { cover } from './coverage.ts';
@@ -70,6 +71,7 @@ export function* prepareContains(
       seen: 0n,
       failed: 0n,
       skipped: 0n,
+      sampled: nothingSampled,
       fromMs: Infinity,
     });
     const rate = falsePositiveRate(bitsSet(words), bits);

@@ -3,14 +3,16 @@
  * is exact. Whatever is missing is in a field and, in words, in a note.
  */
 import type { Fleet, FleetHost, HostTable } from '../checkpoint/fleet.ts';
+import { addSampled, nothingSampled, pendingOf } from '../../shared/algebra/sampling.ts';
 import { heavyPart } from '../../shared/algebra/heavy.ts';
 import { timestampText } from '../../shared/contract/proto-json.ts';
-import type { Coverage, Duration, Timestamp, UnknownWindow } from '../../shared/contract/query.ts';
+import type { Coverage, Degraded, Duration, Timestamp, UnknownWindow } from '../../shared/contract/query.ts';
 import { accountOf, addAccount, balanceOf, emptyAccount, ledgerOf, type Account } from './ledger.ts';
 import { unitOf, type Metric } from './metric.ts';
 import { isSetAside, isStale, namesakeNote, namesakesOf, nsToMs, staleAfterMs } from './host-state.ts';
 import { iso, type TimeRange } from './range.ts';
 import type { HostScan } from './scan.ts';
+import { int64 } from './sums.ts';
 
 export const coverageLimits = { hostsNamed: 20, unknownListed: 20, notesOfLedgers: 20 } as const;
 
@@ -22,6 +24,29 @@ export const duration = (ms: number): Duration => ({
   seconds: String(Math.trunc(ms / 1000)),
   nanos: Math.trunc((ms % 1000) * 1e6),
 });
+
+/** Probes that give something up now, of lineages that count; all of them unless one is named. */
+export function degradedOf(hosts: readonly FleetHost[], probe?: string): Degraded[] {
+  return hosts.flatMap((host) =>
+    host.lineages.flatMap(({ record }): Degraded[] => {
+      const { governed: g, detachedWallNs } = record;
+      if (record.state !== 'live' || (probe !== undefined && record.probe !== probe) || !g || g.budgetPpm === 0)
+        return [];
+      const detached = detachedWallNs > 0n;
+      if (g.level === 0 && !g.stacksDropped && !detached) return [];
+      return [
+        {
+          host: host.name,
+          probe: record.probe,
+          samplingLevel: g.level,
+          stacksDropped: g.stacksDropped,
+          detached,
+          since: timestamp(detached ? nsToMs(detachedWallNs) : Number(g.sinceWallS) * 1000),
+        },
+      ];
+    }),
+  );
+}
 
 export const emptyCoverage: Coverage = {
   hostsMatched: 0,
@@ -38,6 +63,10 @@ export const emptyCoverage: Coverage = {
   complete: true,
   synthetic: false,
   seconds: 0,
+  sampled: false,
+  samplingFactor: '1',
+  degraded: [],
+  degradedCount: 0,
 };
 
 export const noHost = 'no host matches the selector; which hosts there are: FleetService/ListHosts';
@@ -78,6 +107,8 @@ export interface Covered {
   readonly overflow: bigint;
   /** Heavy hitters' shared rows of all matched hosts. */
   readonly shared: bigint;
+  /** Sampled, and in no row; may be negative. */
+  readonly pending: bigint;
 }
 
 export function cover(
@@ -120,6 +151,11 @@ export function cover(
     account.skipped = hosts.reduce((n, h) => n + h.skipped, 0n);
   }
   account.overflow = hosts.reduce((n, h) => n + h.overflow, 0n);
+  account.sampled = hosts.reduce((s, h) => addSampled(s, h.sampled), nothingSampled);
+  const degraded = degradedOf(
+    hosts.map((h) => h.host),
+    metric.probe,
+  );
   const unknown = unknownWindows(
     hosts.map((h) => h.host),
     metric.probe,
@@ -155,6 +191,10 @@ export function cover(
       complete: stale.length === 0,
       synthetic: hosts.some((h) => h.host.record.synthetic),
       seconds,
+      sampled: account.sampled.given > 0n,
+      samplingFactor: int64(account.sampled.weightMax > 1n ? account.sampled.weightMax : 1n),
+      degraded: degraded.slice(0, coverageLimits.hostsNamed),
+      degradedCount: degraded.length,
     },
     notes,
     seconds,
@@ -164,6 +204,7 @@ export function cover(
     missing: hosts.map((h) => h.overflow + (time.kind === 'all' ? lostOf(h.host, metric) : 0n)),
     overflow: account.overflow,
     shared: hosts.reduce((n, h) => n + sharedOf(h), 0n),
+    pending: pendingOf(account.sampled),
   };
 }
 
@@ -260,6 +301,11 @@ function addNotes(
   if (shared > 0n) {
     notes.push(
       `${shared} ${what} are of keys too small for a row of their own (each below 1/${heavyPart} of its host's in a generation): they are in total, and what of them may be a row's is in its error_bound`,
+    );
+  }
+  if (account.sampled.given > 0n) {
+    notes.push(
+      `${account.sampled.seen} ${what} were counted while labels were sampled to keep ${metric.probe} to its budget: totals are exact, rows lie within their error_bound (1 in 2,000 does not), ${pendingOf(account.sampled)} are in total and in no row`,
     );
   }
   if (account.skipped > 0n)

@@ -1,5 +1,6 @@
 /** What Query, QueryRange and QueryHistogram have in common: metric, selection, grouping, error bounds, labels, notes. */
 import type { Fleet } from '../checkpoint/fleet.ts';
+import { samplingBound } from '../../shared/algebra/sampling.ts';
 import { sharedOf, type Covered } from './coverage.ts';
 import { hostLabel, type Metric } from './metric.ts';
 import { reject } from './rejection.ts';
@@ -52,10 +53,35 @@ export function errorBounds(
     const texts = scan.grouped.groups.texts(group);
     const of = byKey.get(JSON.stringify(at.map(({ i }) => texts[i]!)));
     if (!of) return 0n;
+    // Without a label of the metric nothing is misplaced by sampling either.
+    const sampled = !hidden ? 0n : sampledBound(scan, scan.variances[group] ?? 0);
     const cell = oneKey ? (scan.grouped.groupCells.get(group) ?? -1) : -1;
-    return of.hosts.reduce((n, h) => n + (cell < 0 ? sharedOf(h) : (h.shared.get(cell) ?? 0n)), of.missing);
+    return of.hosts.reduce((n, h) => n + (cell < 0 ? sharedOf(h) : (h.shared.get(cell) ?? 0n)), of.missing + sampled);
   };
 }
+
+/**
+ * How far picks may be off: by what a group's values say, but never by more than all that rows were given for picks on the
+ * hosts together. One weight bounds the error of all.
+ */
+function sampledBound(scan: Scan, variance: number): bigint {
+  let [given, weightMax] = [0, 1];
+  for (const { sampled } of scan.hosts) {
+    if (sampled.given === 0n) continue;
+    given += Number(sampled.given) * (Number(sampled.weightMax) - 1);
+    weightMax = Math.max(weightMax, Number(sampled.weightMax));
+  }
+  return BigInt(samplingBound(Math.min(variance, given), weightMax));
+}
+
+/** How far the sum of the groups may be off, where the selector asks for labels of the metric; else nothing is missing. */
+export const selectedBound = (q: Question, scan: Scan): bigint =>
+  q.selection.rowMatchers.length === 0
+    ? 0n
+    : sampledBound(
+        scan,
+        scan.variances.reduce((n, v) => n + (v ?? 0), 0),
+      );
 
 /** True when rows that lost their labels cannot be in the right group. */
 export const hidesOverflow = (q: Question): boolean =>
@@ -70,8 +96,10 @@ export function labelsOf(groupBy: readonly string[], texts: readonly string[]): 
 
 /** What has no labels and the total includes: all of it, unless the selector asks for a label that it has lost. */
 export const totalUnlabelled = (q: Question, covered: Covered): bigint =>
-  q.selection.rowMatchers.length > 0 ? 0n : covered.overflow + covered.shared;
+  q.selection.rowMatchers.length > 0 ? 0n : covered.overflow + covered.shared + covered.pending;
 
 /** How much more the total could be. */
-export const totalBound = (q: Question, covered: Covered): bigint =>
-  covered.missing.reduce((n, m) => n + m, covered.shared) - totalUnlabelled(q, covered);
+export const totalBound = (q: Question, scan: Scan, covered: Covered): bigint =>
+  covered.missing.reduce((n, m) => n + m, covered.shared) -
+  (q.selection.rowMatchers.length > 0 ? 0n : covered.overflow + covered.shared) +
+  selectedBound(q, scan);

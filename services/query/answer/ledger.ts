@@ -4,6 +4,7 @@
  * rows: it may differ by what was counted in between, and only a gross difference is an alarm.
  */
 import type { FleetHost, HostTable } from '../checkpoint/fleet.ts';
+import { addSampled, nothingSampled, pendingOf, type Sampled } from '../../shared/algebra/sampling.ts';
 import type { LedgerRecord } from '../../shared/contract/checkpoint.ts';
 import type { Ledger } from '../../shared/contract/query.ts';
 import { int64 } from './sums.ts';
@@ -17,6 +18,7 @@ export interface Account {
   lost: bigint;
   quarantined: bigint;
   skipsUnknown: boolean;
+  sampled: Sampled;
 }
 
 export const failureReasons = ['full', 'no-memory', 'busy', 'other'] as const;
@@ -29,6 +31,7 @@ export const emptyAccount = (): Account => ({
   lost: 0n,
   quarantined: 0n,
   skipsUnknown: false,
+  sampled: nothingSampled,
 });
 
 export function addAccount(into: Account, from: Account): void {
@@ -39,10 +42,13 @@ export function addAccount(into: Account, from: Account): void {
   into.lost += from.lost;
   into.quarantined += from.quarantined;
   into.skipsUnknown ||= from.skipsUnknown;
+  into.sampled = addSampled(into.sampled, from.sampled);
 }
 
 export const ledgerOf = (a: Account): Ledger => ({
-  seen: int64(a.seen),
+  seen: int64(a.seen + pendingOf(a.sampled)),
+  sampled: int64(a.sampled.seen),
+  pending: int64(pendingOf(a.sampled)),
   overflow: int64(a.overflow),
   failed: int64(a.failed.reduce((n, f) => n + f, 0n)),
   skipped: int64(a.skipped),
@@ -69,6 +75,7 @@ export function accountOf(host: FleetHost, table: HostTable): Account {
       lost: r.lost,
       quarantined: r.quarantined,
       skipsUnknown: false,
+      sampled: r.sampled ?? nothingSampled,
     });
   }
   for (const { record } of host.lineages) {

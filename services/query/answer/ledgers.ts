@@ -21,7 +21,13 @@ export function* prepareLedgers(request: GetLedgerRequest, fleet: Fleet): Genera
       const account = accountOf(host, table);
       const { attributed, overflow, balanced, problem } = balanceOf(host, table);
       if (problem) notes.push(problem);
-      exact &&= balanced && overflow === 0n && account.lost === 0n && account.skipped === 0n && !account.skipsUnknown;
+      exact &&=
+        balanced &&
+        overflow === 0n &&
+        account.sampled.given === 0n &&
+        account.lost === 0n &&
+        account.skipped === 0n &&
+        !account.skipsUnknown;
       const reasons = failureReasons
         .map((reason, i) => [reason, account.failed[i] ?? 0n] as const)
         .filter(([, n]) => n > 0n);

@@ -14,7 +14,7 @@ import { bucketLower, bucketUpper } from '../../shared/algebra/histogram.ts';
 import { cover, duration, timestamp } from './coverage.ts';
 import { distribute, type Distributed, type Distribution, type Distributions } from './distributions.ts';
 import type { Grouped } from './grouped.ts';
-import { ask, errorBounds, labelsOf, totalBound, totalUnlabelled } from './grouping.ts';
+import { ask, errorBounds, labelsOf, selectedBound, totalBound, totalUnlabelled } from './grouping.ts';
 import { findMetric, metricsOf } from './metric.ts';
 import { nothing } from './nothing.ts';
 import { fitPage, textBytes, type Prepared } from './page.ts';
@@ -104,9 +104,13 @@ export function* prepareHistogram(
     total,
     seconds: covered.seconds,
     hosts: result.hosts.filter((h) => h.counted > h.overflow).length,
-    missing: covered.missing.reduce((n, m) => n + m, 0n),
+    missing: covered.missing.reduce((n, m) => n + m, selectedBound(q, result)),
+    pendingSum:
+      q.selection.rowMatchers.length > 0
+        ? 0n
+        : result.hosts.reduce((n, { sampled }) => n + sampled.sumSeen - sampled.sumGiven, 0n),
     rest: {
-      totalErrorBound: int64(totalBound(q, covered)),
+      totalErrorBound: int64(totalBound(q, result, covered)),
       unit: metric.schema.unit,
       coverage: { ...covered.coverage, exact },
       notes,
@@ -130,6 +134,8 @@ interface Parts {
   /** Hosts that observed anything, and what all of them may lack. */
   readonly hosts: number;
   readonly missing: bigint;
+  /** What no row holds of the sum of values, as labels were sampled. */
+  readonly pendingSum: bigint;
   readonly rest: Pick<QueryHistogramResponse, 'totalErrorBound' | 'unit' | 'coverage' | 'notes' | 'metric' | 'step'>;
 }
 
@@ -156,7 +162,7 @@ function histogramPages(p: Parts): Prepared<'QueryHistogram'> {
     errorBound: '0',
     ratePerSecond: p.seconds > 0 ? Number(countOf(whole)) / p.seconds : 0,
   });
-  const overallSum = ranked.reduce((n, g) => n + grouped.sums.at(g), 0n);
+  const overallSum = ranked.reduce((n, g) => n + grouped.sums.at(g), p.pendingSum);
   const overallRow = rowOf(distributions.overall, overallSum);
   const overall = { ...overallRow, hosts: p.hosts, errorBound: int64(p.missing) };
   return {

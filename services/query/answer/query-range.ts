@@ -92,7 +92,9 @@ export function* prepareRange(
   const ranked = rank(grouped, q.groupBy, order);
   const bounds = ranked.map(errorBounds(q, result, covered));
   const withOverflow = hidden && q.selection.rowMatchers.length === 0;
-  const total = Array.from({ length: steps.count }, (_, s) => (withOverflow ? result.unlabelledBySteps.at(s) : 0n));
+  const total = Array.from({ length: steps.count }, (_, s) =>
+    withOverflow ? result.unlabelledBySteps.at(s) + result.pendingBySteps[s]! : 0n,
+  );
   for (const g of ranked) for (let s = 0; s < steps.count; s++) total[s]! += valueAt(grouped, g, s);
   const totalsFit = q.selection.rowMatchers.length === 0 || covered.overflow === 0n;
   const exact = covered.coverage.exact && totalsFit && bounds.every((b) => b === 0n);

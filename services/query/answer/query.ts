@@ -36,7 +36,7 @@ export function* prepareQuery(request: QueryRequest, fleet: Fleet, nowMs: number
   const bounds = ranked.map(errorBounds(q, result, covered));
   const inRows = ranked.reduce((n, g) => n + grouped.totals.at(g), 0n);
   const total = inRows + (hidesOverflow(q) ? totalUnlabelled(q, covered) : 0n);
-  const totalErrorBound = totalBound(q, covered);
+  const totalErrorBound = totalBound(q, result, covered);
   const exact = covered.coverage.exact && totalErrorBound === 0n && bounds.every((b) => b === 0n);
   const notes = [...covered.notes, ...saturated(grouped, ranked, total)];
   const elsewhere = valuesElsewhere[metric.schema.kind];

@@ -8,7 +8,9 @@
 import type { Fleet, FleetHost } from '../checkpoint/fleet.ts';
 import { Cells, type Grouped } from './grouped.ts';
 import { Groups } from './groups.ts';
+import { addSampled, isNothing, nothingSampled, pendingOf, type Sampled } from '../../shared/algebra/sampling.ts';
 import { toBigInt } from '../../shared/algebra/limbs.ts';
+import { accountOf } from './ledger.ts';
 import type { Metric } from './metric.ts';
 import { type Place, Places, unknown } from './placing.ts';
 import type { TimeRange } from './range.ts';
@@ -45,6 +47,8 @@ export interface HostScan {
   seen: bigint;
   failed: bigint;
   skipped: bigint;
+  /** What was sampled in the time scanned. */
+  sampled: Sampled;
   /** Earliest start of an interval that was counted, Unix ms; Infinity when there is none. */
   fromMs: number;
 }
@@ -54,7 +58,14 @@ export interface Scan {
   readonly hosts: readonly HostScan[];
   /** What has no labels, overflow and shared rows, by step. */
   readonly unlabelledBySteps: Sums;
+  /** What was sampled and is in no row, by step; may be negative. */
+  readonly pendingBySteps: readonly bigint[];
+  /** By group: Σ (weight - 1) × value over what may have been sampled (algebra/sampling.ts); empty where nothing was. */
+  readonly variances: readonly number[];
 }
+
+/** What one unit adds to the variance of its row. */
+const spreadOf = (s: Sampled): number => (s.given > 0n ? Number(s.weightMax) - 1 : 0);
 
 const tooManyCells = (found: number): Rejection => ({
   kind: 'too-large',
@@ -77,6 +88,10 @@ interface Scanning {
   readonly cells: Cells;
   readonly unlabelledBySteps: Sums;
   readonly groupCells: Map<number, number>;
+  readonly variances: number[];
+  /** In no row, as labels were sampled: by step, and where overflow has a group by group and step. */
+  readonly pendingBySteps: bigint[];
+  readonly pendingOfGroups: { readonly group: number; readonly step: number; readonly pending: bigint }[];
   hostCounts: Uint32Array;
   /** By group: the host that added to it last. */
   lastHost: Int32Array;
@@ -104,6 +119,9 @@ export function* scan(request: ScanRequest): Generator<void, Scan> {
     cells: new Cells(stepCount),
     unlabelledBySteps: new Sums(),
     groupCells: new Map(),
+    variances: [],
+    pendingBySteps: new Array<bigint>(stepCount).fill(0n),
+    pendingOfGroups: [],
     hostCounts: new Uint32Array(256),
     lastHost: new Int32Array(256).fill(-1),
   };
@@ -119,14 +137,17 @@ export function* scan(request: ScanRequest): Generator<void, Scan> {
       seen: 0n,
       failed: 0n,
       skipped: 0n,
+      sampled: nothingSampled,
       fromMs: Infinity,
     };
     hosts.push(account);
     for (const table of metric.hosts.get(host.name)!) {
       const place = scanning.places.of(table, host);
       if (time.kind === 'all') {
+        const { sampled } = accountOf(host, table);
+        addPending(scanning, account, place, sampled, 0);
         for (const { values } of [...table.bases, ...table.lasts]) {
-          addBlock(scanning, hosts.length - 1, account, place, values, 0);
+          addBlock(scanning, hosts.length - 1, account, place, values, 0, spreadOf(sampled));
           sinceYield += values.count;
           if (sinceYield > scanLimits.rowsPerYield) yield void (sinceYield = 0);
         }
@@ -137,7 +158,9 @@ export function* scan(request: ScanRequest): Generator<void, Scan> {
         const step = steps
           ? Math.min(stepCount - 1, Math.max(0, Math.floor((startMs - steps.fromMs) / steps.lengthMs)))
           : 0;
-        addBlock(scanning, hosts.length - 1, account, place, values.increments, step);
+        const { increments, sampled = nothingSampled } = values;
+        addPending(scanning, account, place, sampled, step);
+        addBlock(scanning, hosts.length - 1, account, place, increments, step, spreadOf(sampled));
         account.seen += values.seen;
         account.failed += values.failed;
         account.skipped += values.skipped;
@@ -148,16 +171,32 @@ export function* scan(request: ScanRequest): Generator<void, Scan> {
     }
   }
   const { totals, sums, hostCounts, groupCells, cells, counts, unlabelledBySteps } = scanning;
+  // Rows of a host are one sum again: what waits for a block's end, or is given ahead of it, is added last.
+  for (const { group, step, pending } of scanning.pendingOfGroups) {
+    totals.addBig(group, pending);
+    if (stepCount > 1) counts.addBig(cells.reach(group, step, 0), pending);
+  }
   const buckets = [...scanning.places.columns.keys()];
   return {
     grouped: { groups, totals, sums, hostCounts, buckets, groupCells, cells, counts },
     hosts,
     unlabelledBySteps,
+    pendingBySteps: scanning.pendingBySteps,
+    variances: scanning.variances,
   };
 }
 
+/** What is in no row belongs to its host, where overflow does. */
+function addPending(s: Scanning, account: HostScan, place: Place, sampled: Sampled, step: number): void {
+  if (isNothing(sampled)) return;
+  const pending = pendingOf(sampled);
+  s.pendingBySteps[step]! += pending;
+  account.sampled = addSampled(account.sampled, sampled);
+  if (s.request.overflowGrouped) s.pendingOfGroups.push({ group: s.places.unlabelled(place), step, pending });
+}
+
 /** Adds a block of one host's rows. Most rows are one look-up by series, one by inner number, and one addition. */
-function addBlock(s: Scanning, host: number, account: HostScan, place: Place, block: Block, step: number): void {
+function addBlock(s: Scanning, host: number, account: HostScan, place: Place, block: Block, step: number, spread: number): void {
   const { count, series, values } = block;
   const { totals, heavy, histogram, celled } = s;
   const { inner } = place.labelled;
@@ -188,6 +227,7 @@ function addBlock(s: Scanning, host: number, account: HostScan, place: Place, bl
       if (group === unknown) group = s.places.resolve(place, number);
     }
     totals.add(group, values, at);
+    if (spread > 0) s.variances[group] = (s.variances[group] ?? 0) + spread * (valueLow + valueHigh * 2 ** 32);
     if (group >= s.hostCounts.length) growHosts(s, group);
     if (s.lastHost[group] !== host) {
       s.lastHost[group] = host;

@@ -14,8 +14,11 @@ import { drainMap, getPinned, mapEmpty, mapInfo } from './libbpf.ts';
 import { mapShared } from './libc.ts';
 import type { Mapping } from './libc.ts';
 
-const ledgerStride = 8;
 const ledgerFields = 5;
+/** Words of a ledger at least, and where those about sampling begin; maps of earlier versions have none of these. */
+const ledgerWordsMin = 8;
+const samplingAt = 8;
+const samplingFields = 5;
 const idBytes = 4;
 
 /** Maps a pinned array for reading and writing; the descriptor is not kept. */
@@ -42,6 +45,7 @@ export class PinnedSlot {
   /** Low half of the count of rows issued: it stays far below 2^32, so that this half alone never tears. */
   private readonly issued: Uint32Array;
   private readonly ledgerRuns: BigUint64Array[];
+  private readonly samplingRuns: BigUint64Array[];
   /** Views of the cells in use, by CPU, made anew when more rows are issued. */
   private cellRuns: BigUint64Array[] = [];
   private cellRunRows = -1;
@@ -61,7 +65,7 @@ export class PinnedSlot {
     try {
       this.keys = map('keys', rows * (1 + schema.keyWords) * 8);
       this.cells = map('cells', cpus * rows * schema.valueCount * 8);
-      this.ledger = map('ledger', cpus * ledgerStride * 8);
+      this.ledger = map('ledger', cpus * ledgerWordsMin * 8);
       this.ids = getPinned(join(path, this.pinName('ids')));
     } catch (error) {
       for (const mapping of opened) mapping.unmap();
@@ -69,9 +73,13 @@ export class PinnedSlot {
     }
     const { buffer, byteOffset } = this.keys.words;
     this.issued = new Uint32Array(buffer, byteOffset, 1);
-    this.ledgerRuns = Array.from({ length: cpus }, (_, cpu) =>
-      this.ledger.words.subarray(cpu * ledgerStride, cpu * ledgerStride + ledgerFields),
-    );
+    const stride = Math.floor(this.ledger.words.length / cpus);
+    const runs = (from: number, count: number): BigUint64Array[] =>
+      Array.from({ length: cpus }, (_, cpu) =>
+        this.ledger.words.subarray(cpu * stride + from, cpu * stride + from + count),
+      );
+    this.ledgerRuns = runs(0, ledgerFields);
+    this.samplingRuns = stride < samplingAt + samplingFields ? [] : runs(samplingAt, samplingFields);
   }
 
   private pinName(part: SlotPart): string {
@@ -99,6 +107,11 @@ export class PinnedSlot {
     const ledger = wordsOf(into.ledger);
     for (let cpu = 0; cpu < this.cpus; cpu++) ledger.set(this.ledgerRuns[cpu]!, cpu * ledgerFields);
     into.rowsIssued = issued;
+    if (this.samplingRuns.length === 0) return;
+    if (into.sampling === undefined || into.sampling.length < this.cpus * samplingFields * 2)
+      into.sampling = new Uint32Array(this.cpus * samplingFields * 2);
+    const sampling = wordsOf(into.sampling);
+    for (let cpu = 0; cpu < this.cpus; cpu++) sampling.set(this.samplingRuns[cpu]!, cpu * samplingFields);
   }
 
   readKeys(first: number, last: number): Uint8Array {

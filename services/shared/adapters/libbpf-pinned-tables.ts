@@ -6,7 +6,7 @@
  */
 import { closeSync, openSync, readFileSync, readSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { controlWords, retiredWords } from '../contract/control.ts';
+import { controlWords, governorWord, retiredWords } from '../contract/control.ts';
 import { inboxPin, inboxProgram } from '../contract/table-maps.ts';
 import { missingPin, parseLineageMeta, parseMissing } from '../contract/lineage.ts';
 import type { LineageMeta } from '../contract/lineage.ts';
@@ -168,6 +168,10 @@ class OpenLineage implements PinnedLineage {
 
   readControl(): bigint {
     return Atomics.load(this.controlWords(), 0);
+  }
+
+  readGoverned(): bigint {
+    return Atomics.load(this.controlWords(), governorWord);
   }
 
   writeControl(word: bigint): void {

@@ -3,6 +3,7 @@
  * Counters are two u32 limbs (algebra/limbs.ts) in columns: value v of row r at (v · count + r) · 2.
  * Lifetime total of a series = base + Σ last over the rows that point at it, modulo 2^64 (algebra addInto).
  */
+import type { Sampled } from '../algebra/sampling.ts';
 import { MusterError } from '../runtime/errors.ts';
 import { checkpointFormat, CheckpointHead, HostRecord, Quarantine, SeriesPage, WindowBlob } from './checkpoint.ts';
 import { xxh32 } from './checksum.ts';
@@ -40,6 +41,8 @@ export interface WindowHostValues {
   readonly seen: bigint;
   readonly failed: bigint;
   readonly skipped: bigint;
+  /** Absent where nothing was. */
+  readonly sampled?: Sampled | undefined;
   /** Earliest start and latest end of the intervals counted here, Unix ms. */
   readonly fromMs: number;
   readonly toMs: number;
@@ -125,6 +128,7 @@ export function encodeWindow(w: WindowValues): Uint8Array {
       seen: u64(h.seen),
       failed: u64(h.failed),
       skipped: u64(h.skipped),
+      sampled: h.sampled,
       fromWallMs: BigInt(h.fromMs),
       toWallMs: BigInt(h.toMs),
     })),
@@ -142,6 +146,7 @@ export function decodeWindow(blob: Uint8Array): WindowValues {
       seen: h.seen,
       failed: h.failed,
       skipped: h.skipped,
+      sampled: h.sampled,
       fromMs: Number(h.fromWallMs),
       toMs: Number(h.toWallMs),
     })),

@@ -2,7 +2,8 @@
  * The pinned control map of a lineage: `struct muster_control` in bpf/muster.bpf.h.
  *
  *   word 0      control word: bit 0 slot | bits 1…7 state | bits 8…63 generation   (programs read bit 0 only)
- *   word 1…31   reserved, zero
+ *   word 1      governor word: bits 0…5 level of sampling | bit 6 stacks left out | bits 8…31 budget | bits 32…63 since
+ *   word 2…31   by table: log2 of the units of its usual event, for sampling
  *   word 32…63  retired sums, even generations: [generation, seen of table 0, seen of table 1, …]
  *   word 64…95  retired sums, odd generations
  *
@@ -11,7 +12,7 @@
  */
 export const controlWords = 96;
 export const retiredWords = 32;
-export const tablesMax = retiredWords - 1;
+export const tablesMax = retiredWords - 2;
 
 /**
  * counting: only the active slot holds counts; the other is empty.
@@ -34,6 +35,35 @@ export interface Control {
 export function encodeControl(c: Control): bigint {
   return (c.generation << 8n) | BigInt(slotStates.indexOf(c.state) << 1) | BigInt(c.slot);
 }
+
+/** Where the governor's words stand. Only the keeper writes them; they change nothing about slots and generations. */
+export const governorWord = 1;
+export const scaleWord = 2;
+
+/** What a probe gives up to keep to its budget. */
+export interface Governed {
+  /** One unit in 2^(level + scale of the table) is attributed; 0: each. */
+  readonly level: number;
+  readonly stacksDropped: boolean;
+  /** Its budget, in millionths of one core; 0: none. */
+  readonly budgetPpm: number;
+  /** Since when it is as it is, Unix seconds. */
+  readonly sinceWallS: number;
+}
+
+/** Largest level, and largest budget: 16 cores. */
+export const levelMax = 63;
+export const budgetPpmMax = 2 ** 24 - 1;
+
+export const encodeGoverned = (g: Governed): bigint =>
+  BigInt(g.level) | (g.stacksDropped ? 64n : 0n) | (BigInt(g.budgetPpm) << 8n) | (BigInt(g.sinceWallS) << 32n);
+
+export const decodeGoverned = (word: bigint): Governed => ({
+  level: Number(word & 63n),
+  stacksDropped: (word & 64n) !== 0n,
+  budgetPpm: Number((word >> 8n) & 0xffffffn),
+  sinceWallS: Number((word >> 32n) & 0xffffffffn),
+});
 
 /** Undefined for a word that no version of Muster writes. */
 export function decodeControl(word: bigint): Control | undefined {

@@ -9,7 +9,8 @@
  *   <table>-keys-<slot>     mmapable array: row → u64 mark, then the key's words. Mark 0: not ready, else hash | 1.
  *                           Entry 0 is no row's key: its mark counts the rows issued.
  *   <table>-cells-<slot>    mmapable array: (cpu × (rows + 1) + row) → valueCount u64. Row 0 is the overflow row.
- *   <table>-ledger-<slot>   mmapable array: cpu → u64 seen, failed[4], spare row, pad[2]   (64 bytes)
+ *   <table>-ledger-<slot>   mmapable array: cpu → u64 seen, failed[4], spare row, pad[2], sampled, given, sampled sum,
+ *                           given sum, largest weight, salt, pad[2]   (128 bytes; 64, without sampling, in older ones)
  *   stacks                  LRU hash: u64 → frames of a stack; where a table has stacks as labels
  *   inbox                   mmapable array: accounts to be counted (accounts.ts); of the probe `muster` alone
  *   ended                   present once its probe was unloaded: nothing will count here again

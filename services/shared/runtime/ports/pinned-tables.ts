@@ -11,6 +11,11 @@ export interface TableImage {
   cells: Uint32Array;
   /** Per CPU: seen, failed[4]: index (cpu · 5 + field) · 2. */
   ledger: Uint32Array;
+  /**
+   * Per CPU, of what was sampled: seen, given, and both for the second value, largest weight: index (cpu · 5 + field) · 2.
+   * Absent where that is not told.
+   */
+  sampling?: Uint32Array;
 }
 
 export interface ProgramAccount {
@@ -36,6 +41,8 @@ export interface PinnedLineage {
   readonly metaJson: string;
   /** The control word (contract/control.ts). */
   readControl(): bigint;
+  /** The governor word (contract/control.ts). Absent: that is not told. */
+  readGoverned?(): bigint;
   /** Stores the control word in one 64-bit store. Needs the seal lock. */
   writeControl(word: bigint): void;
   /** Copies what is in use of a table's slot into `into`, growing its arrays when needed. */
