@@ -6,7 +6,7 @@ import { assert } from '../../shared/runtime/assert.ts';
 import type { Missing } from '../../shared/contract/lineage.ts';
 import { toBigInt } from '../../shared/algebra/limbs.ts';
 import type { Governed } from '../../shared/contract/control.ts';
-import { isZero, type TableRows } from '../kernel/table-rows.ts';
+import type { TableRows } from '../kernel/table-rows.ts';
 import type { ProgramAccount } from '../../shared/runtime/ports/pinned-tables.ts';
 import type { Part, TableUpdate } from './parts.ts';
 
@@ -122,7 +122,7 @@ const asBuffer = (bytes: Uint8Array): Batch['tables'][number]['columns'] => byte
 const ledgerOf = ({ ledger, sampling }: TableRows): TableLedger => ({
   seen: toBigInt(ledger, 0),
   failed: [toBigInt(ledger, 2), toBigInt(ledger, 4), toBigInt(ledger, 6), toBigInt(ledger, 8)],
-  ...(isZero(sampling, 0, sampling.length)
+  ...(sampling.every((limb) => limb === 0)
     ? {}
     : {
         sampled: {

@@ -175,8 +175,7 @@ function restoreLineage(host: HostState, r: LineageRecord): LineageState {
     detachedWallNs: r.detachedWallNs,
     open,
     folded: tables.map(({ key }) => {
-      const l = r.ledgers.find((o) => !o.current && o.table === key);
-      return l ? foldedLedger(l) : nothingFolded();
+      return foldedLedger(r.ledgers.find((o) => !o.current && o.table === key));
     }),
     programs: r.programs,
     kernelBytes: r.kernelBytes,
@@ -197,24 +196,15 @@ function restoreLineage(host: HostState, r: LineageRecord): LineageState {
 
 const four = (failed: readonly bigint[] = []): bigint[] => [0, 1, 2, 3].map((c) => failed[c] ?? 0n);
 
-const nothingFolded = (): FoldedLedger => ({
-  held: 0n,
-  excess: 0n,
-  overflow: 0n,
-  failed: four(),
-  sampled: nothingSampled,
-  lost: 0n,
-  quarantined: 0n,
-});
-
-const foldedLedger = (r: LedgerRecord): FoldedLedger => ({
-  held: r.seen - r.lost + r.excess,
-  excess: r.excess,
-  overflow: r.overflow,
-  failed: four(r.failed),
-  sampled: r.sampled ?? nothingSampled,
-  lost: r.lost,
-  quarantined: r.quarantined,
+/** Of no record: nothing. */
+const foldedLedger = (r: LedgerRecord | undefined): FoldedLedger => ({
+  held: r ? r.seen - r.lost + r.excess : 0n,
+  excess: r?.excess ?? 0n,
+  overflow: r?.overflow ?? 0n,
+  failed: four(r?.failed),
+  sampled: r?.sampled ?? nothingSampled,
+  lost: r?.lost ?? 0n,
+  quarantined: r?.quarantined ?? 0n,
 });
 
 function restorePoison(state: MergeState, blob: Uint8Array): void {

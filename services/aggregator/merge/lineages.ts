@@ -6,16 +6,14 @@
  * reads that both lie after the younger's creation was still attached. Then the younger is quarantined. Two machines of
  * one name: namesakes.ts.
  */
-import { RowTable } from '../../shared/algebra/row-table.ts';
-import { nothingSampled } from '../../shared/algebra/sampling.ts';
 import { SeriesIndex } from '../../shared/algebra/series-index.ts';
 import { SumTable } from '../../shared/algebra/sum-table.ts';
-import { bitsAt, type LineageMeta, schemaHash, type TableSchema } from '../../shared/contract/lineage.ts';
+import { bitsAt, schemaHash, type TableSchema } from '../../shared/contract/lineage.ts';
 import { finestTier, newTableKey } from '../../shared/contract/checkpoint.ts';
 import type { CheckedBatch } from '../bus/receive.ts';
 import { addGap, addUnknown, gapReason, toldUntilNs } from './gaps.ts';
 import { emptyFolded, foldAll, lastBlobs, moveLedger } from './fold.ts';
-import type { GenerationState, HostState, LineageState, MergeEffect, MergeState, TableState } from './state.ts';
+import type { HostState, LineageState, MergeEffect, MergeState, TableState } from './state.ts';
 import { takeBack } from './windows.ts';
 
 /** An ended lineage of which nothing came for so long is folded as it stands. */
@@ -141,42 +139,6 @@ const youngerOf = (kin: readonly LineageState[], lineage: LineageState): Lineage
   kin
     .filter((l) => l.bootId === lineage.bootId && l.createdBoottimeNs > lineage.createdBoottimeNs)
     .sort((a, b) => (a.createdBoottimeNs < b.createdBoottimeNs ? -1 : 1))[0];
-
-/** The generation's rows, made when first asked for. */
-export function generationOf(lineage: LineageState, generation: bigint): GenerationState {
-  const known = lineage.open.find((g) => g.generation === generation);
-  if (known) return known;
-  const made = createGeneration(
-    generation,
-    lineage.tables.map((t) => t.schema),
-  );
-  lineage.open.push(made);
-  lineage.open.sort((a, b) => (a.generation < b.generation ? -1 : 1));
-  if (generation > lineage.generation) lineage.generation = generation;
-  return made;
-}
-
-export function createGeneration(
-  generation: bigint,
-  tables: readonly Pick<LineageMeta['tables'][number], 'valueCount'>[],
-): GenerationState {
-  return {
-    generation,
-    tables: tables.map(({ valueCount }) => {
-      const rows = new RowTable(valueCount);
-      rows.define(0, 0);
-      return {
-        rows,
-        seen: 0n,
-        failed: [0n, 0n, 0n, 0n],
-        sampled: nothingSampled,
-        retiredSeen: 0n,
-        sealed: false,
-        readBoottimeNs: 0n,
-      };
-    }),
-  };
-}
 
 /** Of what nothing is counted and all is stated. */
 export const isSetAside = (l: LineageState): boolean => l.status === 'quarantined' || l.status === 'namesake';

@@ -2,7 +2,7 @@
 import type { Fleet } from '../checkpoint/fleet.ts';
 import type { CostRow, GetCostRequest } from '../../shared/contract/query.ts';
 import { nearest } from '../../shared/runtime/settings.ts';
-import { duration } from './coverage.ts';
+import { duration } from './times.ts';
 import { isStale } from './host-state.ts';
 import { nothingYet } from './nothing.ts';
 import { fitPage, type Prepared } from './page.ts';

@@ -5,48 +5,18 @@
 import type { Fleet, FleetHost, HostTable } from '../checkpoint/fleet.ts';
 import { addSampled, nothingSampled, pendingOf } from '../../shared/algebra/sampling.ts';
 import { heavyPart } from '../../shared/algebra/heavy.ts';
-import { timestampText } from '../../shared/contract/proto-json.ts';
-import type { Coverage, Degraded, Duration, Timestamp, UnknownWindow } from '../../shared/contract/query.ts';
+import type { Coverage } from '../../shared/contract/query.ts';
 import { accountOf, addAccount, balanceOf, emptyAccount, ledgerOf, type Account } from './ledger.ts';
 import { unitOf, type Metric } from './metric.ts';
 import { isSetAside, isStale, namesakeNote, namesakesOf, nsToMs, staleAfterMs } from './host-state.ts';
 import { iso, type TimeRange } from './range.ts';
+import { degradedOf } from './degraded.ts';
 import type { HostScan } from './scan.ts';
+import { timestamp } from './times.ts';
+import { unknownNote, unknownWindows } from './unknown.ts';
 import { int64 } from './sums.ts';
 
 export const coverageLimits = { hostsNamed: 20, unknownListed: 20, notesOfLedgers: 20 } as const;
-
-export const timestamp = (ms: number): Timestamp => ({
-  seconds: String(Math.floor(ms / 1000)),
-  nanos: (((ms % 1000) + 1000) % 1000) * 1_000_000,
-});
-export const duration = (ms: number): Duration => ({
-  seconds: String(Math.trunc(ms / 1000)),
-  nanos: Math.trunc((ms % 1000) * 1e6),
-});
-
-/** Probes that give something up now, of lineages that count; all of them unless one is named. */
-export function degradedOf(hosts: readonly FleetHost[], probe?: string): Degraded[] {
-  return hosts.flatMap((host) =>
-    host.lineages.flatMap(({ record }): Degraded[] => {
-      const { governed: g, detachedWallNs } = record;
-      if (record.state !== 'live' || (probe !== undefined && record.probe !== probe) || !g || g.budgetPpm === 0)
-        return [];
-      const detached = detachedWallNs > 0n;
-      if (g.level === 0 && !g.stacksDropped && !detached) return [];
-      return [
-        {
-          host: host.name,
-          probe: record.probe,
-          samplingLevel: g.level,
-          stacksDropped: g.stacksDropped,
-          detached,
-          since: timestamp(detached ? nsToMs(detachedWallNs) : Number(g.sinceWallS) * 1000),
-        },
-      ];
-    }),
-  );
-}
 
 export const emptyCoverage: Coverage = {
   hostsMatched: 0,
@@ -64,7 +34,7 @@ export const emptyCoverage: Coverage = {
   synthetic: false,
   seconds: 0,
   sampled: false,
-  samplingFactor: '1',
+  samplingFactor: '0',
   degraded: [],
   degradedCount: 0,
 };
@@ -192,7 +162,7 @@ export function cover(
       synthetic: hosts.some((h) => h.host.record.synthetic),
       seconds,
       sampled: account.sampled.given > 0n,
-      samplingFactor: int64(account.sampled.weightMax > 1n ? account.sampled.weightMax : 1n),
+      samplingFactor: int64(account.sampled.given > 0n ? account.sampled.weightMax : 0n),
       degraded: degraded.slice(0, coverageLimits.hostsNamed),
       degradedCount: degraded.length,
     },
@@ -221,41 +191,11 @@ const limitedRows = (metric: Metric, hosts: readonly HostScan[]): bigint =>
 const lostOf = (host: FleetHost, metric: Metric): bigint =>
   metric.hosts.get(host.name)!.reduce((n, table) => n + accountOf(host, table).lost, 0n);
 
-function unknownNote(unknown: readonly UnknownWindow[]): string {
-  const { host, start, end, reason, probe } = unknown[0]!;
-  const span = `${timestampText(start!)} to ${end ? timestampText(end) : 'now'}`;
-  const more = unknown.length > 1 ? `; and ${unknown.length - 1} more spans, see coverage.unknown` : '';
-  return `not all is known of ${host}${probe && ` (${probe})`} from ${span}: ${reason}${more}`;
-}
-
 function checkBalance(host: FleetHost, table: HostTable, notes: string[]): boolean {
   const { balanced, problem } = balanceOf(host, table);
   // The rest is in GetLedger: a note is for a person.
   if (problem && notes.length < coverageLimits.notesOfLedgers) notes.push(problem);
   return balanced;
-}
-
-/** Unknown spans of hosts, newest first; `used` limits them to a time. */
-export function unknownWindows(
-  hosts: readonly FleetHost[],
-  probe: string | undefined,
-  used?: { startMs: number; endMs: number },
-): UnknownWindow[] {
-  const found: { startMs: number; window: UnknownWindow }[] = [];
-  for (const host of hosts) {
-    for (const span of host.record.unknown) {
-      if (probe !== undefined && span.probe !== '' && span.probe !== probe) continue;
-      const startMs = nsToMs(span.startWallNs);
-      const endMs = span.endWallNs === 0n ? Infinity : nsToMs(span.endWallNs);
-      if (used && (startMs >= used.endMs || endMs <= used.startMs)) continue;
-      const end = endMs === Infinity ? undefined : timestamp(endMs);
-      found.push({
-        startMs,
-        window: { host: host.name, start: timestamp(startMs), end, reason: span.reason, probe: span.probe },
-      });
-    }
-  }
-  return found.sort((a, b) => b.startMs - a.startMs).map((f) => f.window);
 }
 
 function addNotes(

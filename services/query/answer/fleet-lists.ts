@@ -10,7 +10,9 @@ import type {
 import { readCell } from '../../shared/algebra/heavy.ts';
 import { callerLabels } from '../../shared/contract/lineage.ts';
 import { nearest } from '../../shared/runtime/settings.ts';
-import { coverageLimits, duration, noHost, refusedNotes, timestamp, unknownWindows } from './coverage.ts';
+import { coverageLimits, noHost, refusedNotes } from './coverage.ts';
+import { duration, timestamp } from './times.ts';
+import { unknownWindows } from './unknown.ts';
 import { isStale, namesakeNote, namesakesOf, nsToMs, uuidText } from './host-state.ts';
 import { nothingYet } from './nothing.ts';
 import { findMetric, hostLabel, metricsOf } from './metric.ts';

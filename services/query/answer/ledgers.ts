@@ -1,7 +1,8 @@
 /** FleetService/GetLedger: lifetime accounts by host, probe and table, each checked against its rows. */
 import type { Fleet } from '../checkpoint/fleet.ts';
 import type { GetLedgerRequest, LedgerRow } from '../../shared/contract/query.ts';
-import { coverageLimits, noHost, refusedNotes, unknownWindows } from './coverage.ts';
+import { coverageLimits, noHost, refusedNotes } from './coverage.ts';
+import { unknownWindows } from './unknown.ts';
 import { nothingYet } from './nothing.ts';
 import { accountOf, balanceOf, failureReasons, ledgerOf } from './ledger.ts';
 import { findMetric, metricsOf, unitOf } from './metric.ts';

@@ -11,7 +11,8 @@ import type {
   QueryHistogramResponse,
 } from '../../shared/contract/query.ts';
 import { bucketLower, bucketUpper } from '../../shared/algebra/histogram.ts';
-import { cover, duration, timestamp } from './coverage.ts';
+import { cover } from './coverage.ts';
+import { duration, timestamp } from './times.ts';
 import { distribute, type Distributed, type Distribution, type Distributions } from './distributions.ts';
 import type { Grouped } from './grouped.ts';
 import { ask, errorBounds, labelsOf, selectedBound, totalBound, totalUnlabelled } from './grouping.ts';

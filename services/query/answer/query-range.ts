@@ -1,7 +1,8 @@
 /** QueryService/QueryRange: points per group and step. At each time: series of all pages + residual of the last = total. */
 import type { Fleet } from '../checkpoint/fleet.ts';
 import type { Point, QueryRangeRequest, QueryRangeResponse } from '../../shared/contract/query.ts';
-import { cover, timestamp } from './coverage.ts';
+import { cover } from './coverage.ts';
+import { timestamp } from './times.ts';
 import { valueAt, type Grouped } from './grouped.ts';
 import { ask, errorBounds, hidesOverflow, labelsOf } from './grouping.ts';
 import { findMetric, metricsOf, unitOf } from './metric.ts';

@@ -10,7 +10,7 @@ import type {
   WatchRequest,
   WatchResponse,
 } from '../../shared/contract/query.ts';
-import { timestamp } from './coverage.ts';
+import { timestamp } from './times.ts';
 import { parseLength } from './range.ts';
 import { reject } from './rejection.ts';
 
