@@ -55,7 +55,7 @@ export function* countSide(
     total += value;
     stacks.push({ texts: groups.texts(g), value, hosts: hostCounts[g]!, errorBound: boundOf(g) });
   }
-  const totalErrorBound = totalBound(q, covered);
+  const totalErrorBound = totalBound(q, result, covered);
   const exact = covered.coverage.exact && totalErrorBound === 0n && stacks.every((s) => s.errorBound === 0n);
   return { covered, total, totalErrorBound, exact, stacks };
 }
