@@ -196,7 +196,15 @@ function addPending(s: Scanning, account: HostScan, place: Place, sampled: Sampl
 }
 
 /** Adds a block of one host's rows. Most rows are one look-up by series, one by inner number, and one addition. */
-function addBlock(s: Scanning, host: number, account: HostScan, place: Place, block: Block, step: number, spread: number): void {
+function addBlock(
+  s: Scanning,
+  host: number,
+  account: HostScan,
+  place: Place,
+  block: Block,
+  step: number,
+  spread: number,
+): void {
   const { count, series, values } = block;
   const { totals, heavy, histogram, celled } = s;
   const { inner } = place.labelled;

@@ -3,6 +3,7 @@
  * on, or whose open window grew, is made from the one before it by what came and went, and costs no more than that.
  * What is made is never changed.
  */
+import { addSampled, nothingSampled, stated, type Sampled } from '../../shared/algebra/sampling.ts';
 import type { WindowHostValues, WindowValues } from '../../shared/contract/checkpoint-codec.ts';
 import type { HostWindow } from './fleet.ts';
 
@@ -64,6 +65,7 @@ interface Summing {
   seen: bigint;
   failed: bigint;
   skipped: bigint;
+  sampled: Sampled;
   fromMs: number;
   toMs: number;
 }
@@ -99,6 +101,7 @@ function hostSums(
       seen: before?.seen ?? 0n,
       failed: before?.failed ?? 0n,
       skipped: before?.skipped ?? 0n,
+      sampled: nothingSampled,
       fromMs: Infinity,
       toMs: -Infinity,
     });
@@ -129,6 +132,7 @@ function hostSums(
     endMs = Math.max(endMs, window.startMs + window.lengthMs);
     for (const h of window.hosts) {
       const sum = sums.get(h.host)!;
+      sum.sampled = addSampled(sum.sampled, h.sampled);
       sum.fromMs = Math.min(sum.fromMs, h.fromMs);
       sum.toMs = Math.max(sum.toMs, h.toMs);
     }
@@ -145,6 +149,7 @@ const summed = (host: string, sum: Summing, startMs: number, lengthMs: number): 
     seen: sum.seen,
     failed: sum.failed,
     skipped: sum.skipped,
+    sampled: stated(sum.sampled),
     fromMs: sum.fromMs,
     toMs: sum.toMs,
   },

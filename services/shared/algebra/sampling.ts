@@ -77,7 +77,7 @@ export const deviations = 3.5;
  * with what one more pick would change.
  */
 export function samplingBound(variance: number, weightMax: number): number {
-  if (weightMax <= 1 || variance <= 0) return 0;
+  if (weightMax <= 1) return 0;
   const half = (deviations * deviations * weightMax) / 2;
   return Math.ceil(half + deviations * Math.sqrt(variance + (deviations * deviations * weightMax * weightMax) / 4));
 }
