@@ -174,6 +174,32 @@ test('a clock far off is dated by the bus, and said so; a late batch is not', ()
   assert.equal(hostRecord(bench.blobs).clockSkewMs, 86_399_000n);
 });
 
+test('whatever times a host states, its batch is merged and the next checkpoint is written', () => {
+  const most = 2n ** 64n - 1n;
+  const times = [0n, 1n, 2n ** 63n, most];
+  for (const created of times)
+    for (const detached of times)
+      for (const read of times) {
+        const { kernel, bench } = begin();
+        kernel.count('a', 1);
+        kernel.detachedWallNs = detached;
+        const lineage = {
+          probe: 'syscalls',
+          uuid: Buffer.alloc(16, 1),
+          bootId: Buffer.alloc(16, 9),
+          createdBoottimeNs: 0n,
+          createdWallNs: created,
+          detachedWallNs: detached,
+          schemaHash: kernel.schemaHash,
+        };
+        // Old at its first sight, so that a span of unknown history is written too.
+        bench.batch(kernel.message(500, { lineage, readWallNs: read }));
+        bench.batch(new ModelLineage({ uuid: 2, createdS: 600 }).message(601, { readWallNs: read }));
+        bench.commit();
+        assert.deepEqual(bench.totals, { 'web-1/syscalls/a': 1n });
+      }
+});
+
 test('a window that was closed takes late increments in a part beside it, and goes with its retention', () => {
   const { kernel, bench } = begin();
   kernel.count('a', 1);

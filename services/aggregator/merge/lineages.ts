@@ -14,7 +14,7 @@ import type { CheckedBatch } from '../bus/receive.ts';
 import { addGap, addUnknown, gapReason, toldUntilNs } from './gaps.ts';
 import { emptyFolded, foldAll, lastBlobs, moveLedger } from './fold.ts';
 import type { HostState, LineageState, MergeEffect, MergeState, TableState } from './state.ts';
-import { takeBack } from './windows.ts';
+import { correctedNs, takeBack } from './windows.ts';
 
 /** An ended lineage of which nothing came for so long is folded as it stands. */
 const quietNs = 600_000_000_000n;
@@ -70,7 +70,7 @@ export function beginLineage(
     uuid: checked.lineageKey.slice(32),
     probe: ref.probe,
     createdBoottimeNs: ref.createdBoottimeNs,
-    createdWallNs: ref.createdWallNs - correctionNs,
+    createdWallNs: correctedNs(ref.createdWallNs, correctionNs),
     schemaHash: ref.schemaHash,
     schemaJson: batch.schemaJson,
     tables: tables.map((schema) => ({ schema, key: tableFor(host, schema).key })),
@@ -106,7 +106,7 @@ export function beginLineage(
   if (heir) {
     // Overtaken: its heir was heard of first; of another boot that is told by when the bus had the two.
     lineage.status = 'ended';
-    addGap(host, lineage, toldUntilNs(batch) - correctionNs, heir);
+    addGap(host, lineage, correctedNs(toldUntilNs(batch), correctionNs), heir);
   } else if (host.lineages.some((l) => l.status === 'namesake' && l.bootId === lineage.bootId)) {
     lineage.status = 'namesake';
   } else {
@@ -122,7 +122,7 @@ export function beginLineage(
     }
   }
   if (old) {
-    addUnknown(host, lineage.createdWallNs, batch.readWallNs - correctionNs, 'unknown-history', lineage.probe);
+    addUnknown(host, lineage.createdWallNs, correctedNs(batch.readWallNs, correctionNs), 'unknown-history', lineage.probe);
     effects.push({
       kind: 'log',
       level: 'info',

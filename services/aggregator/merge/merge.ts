@@ -15,7 +15,7 @@ import { beginLineage, isSetAside, mayBeTakenBack, quarantineYounger } from './l
 import { watchNamesakes } from './namesakes.ts';
 import { define, noLimits, type SeriesLimits } from './limits.ts';
 import type { GenerationState, HostState, LineageState, MergeEffect, MergeState } from './state.ts';
-import { createWindows, datedMs, windowPart } from './windows.ts';
+import { correctedNs, createWindows, datedMs, windowPart } from './windows.ts';
 
 /** Programs of one lineage that are kept account of. */
 const programsMax = 256;
@@ -90,8 +90,8 @@ export function merge(
     lineage.readBoottimeNs = batch.readBoottimeNs;
     lineage.detachedWallNs = batch.lineage!.detachedWallNs;
     lineage.governed = batch.governed;
-    lineage.readWallNs = toldUntilNs(batch) - dated.correctionNs;
-    if (lineage.status === 'live') host.readWallNs = batch.readWallNs - dated.correctionNs;
+    lineage.readWallNs = correctedNs(toldUntilNs(batch), dated.correctionNs);
+    if (lineage.status === 'live') host.readWallNs = correctedNs(batch.readWallNs, dated.correctionNs);
   }
   if (batch.kernelBytes !== undefined) lineage.kernelBytes = batch.kernelBytes;
   lineage.mergedWallMs = nowMs;

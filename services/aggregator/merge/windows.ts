@@ -6,6 +6,7 @@
 import { nothingSampled } from '../../shared/algebra/sampling.ts';
 import { SumTable } from '../../shared/algebra/sum-table.ts';
 import { finestTier, formatBlobName } from '../../shared/contract/checkpoint.ts';
+import { u64 } from '../../shared/contract/encode.ts';
 import type { MergeState, OpenWindow, WindowPart, WindowsState } from './state.ts';
 
 /** A host's clock further than this from the bus's is not believed for dating. */
@@ -30,6 +31,9 @@ export function datedMs(readWallNs: bigint, storedMs: number): { endMs: number; 
     correctionNs: believed ? 0n : BigInt(Math.round(skewMs)) * 1_000_000n,
   };
 }
+
+/** A time that a host states, corrected: whatever it states, a time that a checkpoint has room for. */
+export const correctedNs = (statedNs: bigint, correctionNs: bigint): bigint => u64(statedNs - correctionNs);
 
 /** The host's part of the window of `endMs`, opened if need be; undefined when retention has passed it. */
 export function windowPart(
