@@ -122,7 +122,13 @@ export function beginLineage(
     }
   }
   if (old) {
-    addUnknown(host, lineage.createdWallNs, correctedNs(batch.readWallNs, correctionNs), 'unknown-history', lineage.probe);
+    addUnknown(
+      host,
+      lineage.createdWallNs,
+      correctedNs(batch.readWallNs, correctionNs),
+      'unknown-history',
+      lineage.probe,
+    );
     effects.push({
       kind: 'log',
       level: 'info',
