@@ -177,4 +177,35 @@ export const bugs: readonly PlantedBug[] = [
     find: `w.u64(c.values[i]!, c.values[i + 1]!);`,
     replace: `w.u64(c.values[i]!, 0);`,
   },
+  {
+    name: 'add to a cell in two instructions, where a program may run within another',
+    file: 'test/simulation/kernel.ts',
+    find: `    raise(this.ledger, cpu * 10, n);
+  }
+
+  /** The row's part of it; \`race\`: another CPU inserts the same key at once. */
+  finish(cpu: number, key: number, n: number, sum: number, race: boolean): void {
+    const row = this.rowOf(cpu, key, n, race);
+    const { rows, valueCount } = this.schema;
+    const at = (cpu * (rows + 1) + row) * valueCount * 2;
+    raise(this.cells, at, n);`,
+    replace: `    raise(this.ledger, cpu * 10, n);
+    this.loaded[cpu] = this.cells.slice();
+  }
+  private readonly loaded: Uint32Array[] = [];
+
+  finish(cpu: number, key: number, n: number, sum: number, race: boolean): void {
+    const row = this.rowOf(cpu, key, n, race);
+    const { rows, valueCount } = this.schema;
+    const at = (cpu * (rows + 1) + row) * valueCount * 2;
+    this.cells.set(this.loaded[cpu]!.subarray(at, at + 2), at);
+    raise(this.cells, at, n);`,
+  },
+  {
+    name: 'announce a checkpoint that may still be undone',
+    file: 'services/aggregator/partition.ts',
+    find: `      if (lineage.committed > lineage.announced) {`,
+    replace: `      lineage.committed = lineage.committing;
+      if (lineage.committed > lineage.announced) {`,
+  },
 ];

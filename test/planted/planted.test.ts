@@ -7,7 +7,7 @@ import assert from 'node:assert/strict';
 import { bugs } from './bugs.ts';
 import { plant } from './mutate.ts';
 
-const seedsMax = Number(process.env['MUSTER_PLANTED_SEEDS'] ?? 250);
+const seedsMax = Number(process.env['MUSTER_PLANTED_SEEDS'] ?? 600);
 
 test('without a bug the copy is as right as the original', async () => {
   const { runSeed, remove } = await plant(undefined);

@@ -47,7 +47,7 @@ function limitsOf(random: Random): AgentLimits {
   };
 }
 
-const commitsUs = [1_000_000, 2_000_000, 4_000_000];
+const commitsUs = [2_000_000, 3_000_000, 5_000_000];
 
 /** web-1 and web-2 share a partition. */
 const hostNames = ['web-1', 'web-2', 'db.example.org', 'Ωmega'];
@@ -80,7 +80,7 @@ export function planOf(seed: bigint): Plan {
   const hosts = hostNames.slice(0, random.chance(0.25) ? 4 : 3).map((name) => hostOf(name, random));
   const perSecond = hosts.reduce((sum, h) => sum + (h.probes.length * 1e6) / h.intervalUs, 0);
   const activeUs = Math.ceil(hostileBatches / perSecond) * 1_000_000;
-  const count = random.between(6, 9);
+  const count = random.between(6, 7);
   const faults = Array.from({ length: count }, () => ({
     atUs: random.between(2_000_000, activeUs - 1_000_000),
     kind: random.pick(faultKinds),

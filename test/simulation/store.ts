@@ -31,6 +31,8 @@ export class SimStore {
   private partitions = new Map<number, PartitionStore>();
   private dumps: Map<number, PartitionStore>[] = [];
   commits = 0;
+  /** Somebody had to do without a blob that no checkpoint held any more. */
+  damageServed = false;
 
   commit(request: CommitRequest): CommitOutcome {
     const stored = this.partitions.get(request.partition);
@@ -55,8 +57,13 @@ export class SimStore {
     if (!stored) return undefined;
     const { current, previous } = stored;
     // A blob that the newest commit did not write is there once: both checkpoints have the same damage.
+    const served = (s: Stored): boolean => [...s.blobs.values()].some((b) => !b.sound);
     const undo = [...current.blobs].some(([name, b]) => wanted(name) && !b.sound && previous?.blobs.get(name) !== b);
-    if (!undo || !previous) return loaded(current, false, wanted);
+    if (!undo || !previous) {
+      this.damageServed ||= served(current);
+      return loaded(current, false, wanted);
+    }
+    this.damageServed ||= served(previous);
     // The damaged commit is undone: what is loaded is again the newest.
     this.partitions.set(partition, { current: previous, previous: undefined });
     return loaded(previous, true, wanted);
@@ -105,10 +112,12 @@ export class SimStore {
   /** Flips one bit of one blob of the newest checkpoint; false when there is none. */
   damage(partition: number, pick: (count: number) => number): string | undefined {
     const stored = this.partitions.get(partition);
-    const names = stored
-      ? [...stored.current.blobs.keys()].filter((n) => stored.current.blobs.get(n)!.bytes.length > 0)
-      : [];
-    if (!stored || names.length === 0) return undefined;
+    if (!stored) return undefined;
+    const all = [...stored.current.blobs].filter(([, b]) => b.bytes.length > 0).map(([n]) => n);
+    // Rather what was written last: that commit alone can be undone.
+    const newest = all.filter((n) => stored.previous?.blobs.get(n) !== stored.current.blobs.get(n));
+    const names = newest.length > 0 && pick(4) > 0 ? newest : all;
+    if (names.length === 0) return undefined;
     const name = names[pick(names.length)]!;
     const blob = stored.current.blobs.get(name)!;
     const bytes = blob.bytes.slice();
