@@ -163,7 +163,7 @@ function take(p: Partition, event: Extract<PartitionEvent, { kind: 'batch' }>, e
   p.pending.push(event.sequence);
   if (event.sequence > p.streamSequence) p.streamSequence = event.sequence;
   const checked = receive(subject, payload, p.config.partition, p.scratch, (host, key) =>
-    knownSchema(p.merged, host, key),
+    knownSchema(p.merged, host, key, event.storedMs ?? nowMs),
   );
   if (checked.kind === 'poison') {
     quarantine(p.merged, checked, subject, payload.length, nowMs);

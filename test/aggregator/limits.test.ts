@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import type { SeriesLimits } from '../../services/aggregator/merge/limits.ts';
 import { noLimits, seriesLimits } from '../../services/aggregator/merge/limits.ts';
-import { Bench, hostRecord, ModelLineage, windowTotals } from './fixtures.ts';
+import { Bench, counterTable, hostRecord, ModelLineage, windowTotals } from './fixtures.ts';
 
 const begin = (limits: SeriesLimits, options = {}): { kernel: ModelLineage; bench: Bench } => {
   const kernel = new ModelLineage(options);
@@ -83,4 +83,44 @@ test('a partition takes its part of the fleet’s series, over all its hosts', (
     [`${second.host}/syscalls/*`]: 1n,
     [`${second.host}/syscalls/a`]: 1n,
   });
+});
+
+test('what floods a host leaves room for the accounts of Muster, which count towards the limit too', () => {
+  const { kernel, bench } = begin({ ...noLimits, perHost: 32 });
+  for (let i = 0; i < 100; i++) kernel.count(`flood-${i}`, 1);
+  bench.batch(kernel.message(1));
+  const accounts = new ModelLineage({ uuid: 2, probe: 'muster', tables: [counterTable('muster_runs')] });
+  for (const name of names) accounts.count(name, 1);
+  bench.batch(accounts.message(1));
+  bench.commit();
+  const series = (table: string): number =>
+    Object.keys(bench.totals).filter((key) => key.startsWith(`web-1/${table}/`) && !key.endsWith('*')).length;
+  assert.equal(series('syscalls'), 30, 'all but a sixteenth');
+  assert.equal(series('muster_runs'), 2, 'up to the limit');
+  assert.equal(bench.totals['web-1/syscalls/*'], 70n);
+  assert.equal(bench.totals['web-1/muster_runs/*'], 3n);
+  // The same after a restart, which counts anew; and in a partition.
+  bench.start();
+  kernel.count('new', 1);
+  bench.batch(kernel.message(2));
+  bench.commit();
+  assert.equal(series('syscalls'), 30);
+  const second = begin({ ...noLimits, perPartition: 32 }).bench;
+  second.batch(kernel.message(3));
+  second.batch(accounts.message(3));
+  second.commit();
+  assert.equal(second.totals['web-1/syscalls/*'], 71n);
+  assert.equal(second.totals['web-1/muster_runs/*'], 3n);
+});
+
+test('accounts take what is free beside their part, and others then have the rest', () => {
+  const { kernel, bench } = begin({ ...noLimits, perHost: 32 });
+  const accounts = new ModelLineage({ uuid: 2, probe: 'muster', tables: [counterTable('muster_runs')] });
+  for (let i = 0; i < 20; i++) accounts.count(`program-${i}`, 1);
+  bench.batch(accounts.message(1));
+  for (let i = 0; i < 20; i++) kernel.count(`flood-${i}`, 1);
+  bench.batch(kernel.message(1));
+  bench.commit();
+  assert.equal(bench.totals['web-1/muster_runs/*'], undefined);
+  assert.equal(bench.totals['web-1/syscalls/*'], 8n);
 });

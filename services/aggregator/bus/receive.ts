@@ -33,7 +33,7 @@ export interface Poison {
 /** Arrays and parsed schemas that are used again for the next message. */
 export interface ReceiveScratch {
   readonly columns: Columns[];
-  readonly schemas: Map<string, KnownSchema>;
+  readonly schemas: Map<string, Omit<KnownSchema, 'takes'>>;
   /** Host and partition by subject. */
   readonly addresses: Map<string, ReturnType<typeof parseBatchSubject>>;
 }
@@ -41,6 +41,8 @@ export interface ReceiveScratch {
 export interface KnownSchema {
   readonly hash: bigint;
   readonly tables: readonly TableSchema[];
+  /** False where as many generations of the lineage wait as may. */
+  takes(batch: Batch): boolean;
 }
 
 export const createScratch = (): ReceiveScratch => ({ columns: [], schemas: new Map(), addresses: new Map() });
@@ -79,6 +81,8 @@ export function receive(
     if (known && known.hash !== lineage.schemaHash)
       return poison('wire/schema', 'the lineage was known with another schema');
     if (known?.tables.length === 0) return poison('lineage/ended', 'its successor has long taken over');
+    if (known?.takes(batch) === false)
+      return poison('lineage/generations', `generation ${batch.generation}: a kernel has two, and more are open`);
     const schema = known?.tables ?? tables;
     const blocks: Columns[] = [];
     for (const [i, block] of batch.tables.entries()) {

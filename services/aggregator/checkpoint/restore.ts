@@ -129,7 +129,8 @@ function restoreLineage(host: HostState, r: LineageRecord): LineageState {
     if (host.tables.has(key)) continue;
     const index = new SeriesIndex(schema.labels.length);
     const base = new SumTable(schema.valueCount, 0, bitsAt(schema));
-    host.tables.set(key, { key, name: schema.name, shape: schemaHash([schema]), index, base, ...unchanged });
+    const shape = schemaHash([schema]);
+    host.tables.set(key, { key, name: schema.name, probe: r.probe, shape, index, base, ...unchanged });
   }
   const tables = schemas.map((schema, i) => ({ schema, key: r.tableKeys[i]! }));
   const open: GenerationState[] = [];
@@ -293,5 +294,6 @@ function giveUp(folded: FoldedLedger): void {
 /** Stands for a key that must not be used again; of no shape, so that no lineage finds it. */
 function abandoned(key: string): TableState {
   const index = new SeriesIndex(0);
-  return { key, name: '', shape: -1n, index, base: new SumTable(1), ...unchanged, seriesWritten: index.size };
+  const base = new SumTable(1);
+  return { key, name: '', probe: '', shape: -1n, index, base, ...unchanged, seriesWritten: index.size };
 }

@@ -2,8 +2,11 @@
  * How many series are taken: by host, and by partition, which takes its part of what the fleet may have. A row whose
  * labels are new beyond that joins series 0, the overflow: what it counts stays in every total and loses its labels,
  * and the checkpoint says how many rows that concerns. A filter's words are bounded by its size, and are not limited.
+ *
+ * A sixteenth is for the accounts of the probe `muster` alone, which may use what is free beside it too: labels that
+ * flood a host do not hide what they cost.
  */
-import type { SeriesIndex } from '../../shared/algebra/series-index.ts';
+import { accountsProbe } from '../../shared/contract/accounts.ts';
 import type { RowTable } from '../../shared/algebra/row-table.ts';
 import type { Columns } from '../../shared/contract/columns.ts';
 import type { TableSchema } from '../../shared/contract/lineage.ts';
@@ -22,15 +25,32 @@ export const seriesLimits = (perHost: number, fleet: number): SeriesLimits => ({
   perPartition: Math.ceil(fleet / partitionCount),
 });
 
-/** Series of a table, the overflow's excluded. */
-const seriesOf = ({ index }: { readonly index: SeriesIndex }): number => index.size - 1;
+/** Of other tables than the accounts'. */
+const othersMax = (limit: number): number => Math.ceil((limit * 15) / 16);
 
-const seriesOn = (host: HostState): number => [...host.tables.values()].reduce((n, table) => n + seriesOf(table), 0);
+/** Series: those of the accounts, and all others. */
+export interface SeriesCount {
+  accounts: number;
+  others: number;
+}
+
+const kindOf = ({ probe }: TableState): keyof SeriesCount => (probe === accountsProbe ? 'accounts' : 'others');
+
+function addSeries(host: HostState, to: SeriesCount): SeriesCount {
+  // The overflow is none.
+  for (const table of host.tables.values()) to[kindOf(table)] += table.index.size - 1;
+  return to;
+}
 
 /** Counted anew now and then, for hosts come and go: call after restoring, and when what changed was written. */
 export function countSeries(state: MergeState): void {
-  state.series = 0;
-  for (const host of state.hosts.values()) state.series += seriesOn(host);
+  state.series = { accounts: 0, others: 0 };
+  for (const host of state.hosts.values()) addSeries(host, state.series);
+}
+
+function roomFor(table: TableState, limit: number, taken: SeriesCount): number {
+  const free = limit - taken.accounts - taken.others;
+  return kindOf(table) === 'accounts' ? free : Math.min(free, othersMax(limit) - taken.others);
 }
 
 /** Gives rows their series. Returns the rows that had none. */
@@ -46,15 +66,18 @@ export function define(
   const fresh = new Set<number>();
   if (columns.definitions.length === 0) return fresh;
   const { perHost, perPartition } = state.limits;
-  const bounded = schema.kind !== 'filter';
-  let room = bounded ? Math.min(perHost - seriesOn(host), perPartition - state.series) : Infinity;
+  const taken = addSeries(host, { accounts: 0, others: 0 });
+  let room =
+    schema.kind === 'filter'
+      ? Infinity
+      : Math.min(roomFor(table, perHost, taken), roomFor(table, perPartition, state.series));
   for (const { id, labels } of columns.definitions) {
     if (id <= 0 || rows.isDefined(id)) continue;
     const before = table.index.size;
     const series = table.index.intern(labels, room > 0);
     if (table.index.size > before) {
       room--;
-      state.series++;
+      state.series[kindOf(table)]++;
     }
     rows.define(id, series);
     fresh.add(id);
@@ -65,10 +88,11 @@ export function define(
 
 function limit(host: HostState, table: TableState, perHost: number, effects: MergeEffect[]): void {
   if (table.limitedRows++ > 0n) return;
+  const { accounts, others } = addSeries(host, { accounts: 0, others: 0 });
   effects.push({
     kind: 'log',
     level: 'warn',
-    fields: { host: host.host, table: table.key, series: seriesOn(host), perHost },
+    fields: { host: host.host, table: table.key, series: accounts + others, perHost },
     message: 'as many series as are taken: new labels join the overflow (--series-per-host, --series)',
   });
 }

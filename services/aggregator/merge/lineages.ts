@@ -6,47 +6,27 @@
  * reads that both lie after the younger's creation was still attached. Then the younger is quarantined. Two machines of
  * one name: namesakes.ts.
  */
-import { SeriesIndex } from '../../shared/algebra/series-index.ts';
 import { SumTable } from '../../shared/algebra/sum-table.ts';
-import { bitsAt, schemaHash, type TableSchema } from '../../shared/contract/lineage.ts';
-import { finestTier, newTableKey } from '../../shared/contract/checkpoint.ts';
+import type { TableSchema } from '../../shared/contract/lineage.ts';
+import { finestTier } from '../../shared/contract/checkpoint.ts';
 import type { CheckedBatch } from '../bus/receive.ts';
 import { addGap, addUnknown, gapReason, toldUntilNs } from './gaps.ts';
 import { emptyFolded, foldAll, lastBlobs, moveLedger } from './fold.ts';
-import type { HostState, LineageState, MergeEffect, MergeState, TableState } from './state.ts';
+import type { HostState, LineageState, MergeEffect, MergeState } from './state.ts';
+import { tableFor } from './tables.ts';
 import { correctedNs, takeBack } from './windows.ts';
 
 /** An ended lineage of which nothing came for so long is folded as it stands. */
 const quietNs = 600_000_000_000n;
 /** A machine that still bears the name of a new one proves it sooner (namesakes.ts): ten intervals, and half a minute. */
 const namesakeMs = (host: HostState): number => Math.max(30_000, Number(host.intervalNs / 100_000n));
+/**
+ * Unfolded generations of a lineage that wait for its elder's word. An agent begins the third only when it was told that
+ * the first is durable, which it is when it is folded: two are open, and a few more after a store was set back.
+ */
+const openMax = 8;
 /** Ended and folded lineages remembered, so that a late repeat counts nothing. */
 const endedMax = 32;
-
-export const tableShape = (schema: TableSchema): bigint => schemaHash([schema]);
-
-export function createTable(key: string, schema: TableSchema): TableState {
-  return {
-    key,
-    name: schema.name,
-    shape: tableShape(schema),
-    index: new SeriesIndex(schema.labels.length),
-    base: new SumTable(schema.valueCount, 0, bitsAt(schema)),
-    baseChanged: false,
-    seriesWritten: 0,
-    limitedRows: 0n,
-  };
-}
-
-/** The table that these rows belong to: one of the same name and shape, or a new one beside it. */
-function tableFor(host: HostState, schema: TableSchema): TableState {
-  const shape = tableShape(schema);
-  for (const table of host.tables.values()) if (table.name === schema.name && table.shape === shape) return table;
-  const key = newTableKey(schema.name, shape, (k) => host.tables.has(k));
-  const table = createTable(key, schema);
-  host.tables.set(key, table);
-  return table;
-}
 
 /** Makes the lineage of a batch that brings its schema, and settles what it means for its elders. */
 export function beginLineage(
@@ -73,7 +53,7 @@ export function beginLineage(
     createdWallNs: correctedNs(ref.createdWallNs, correctionNs),
     schemaHash: ref.schemaHash,
     schemaJson: batch.schemaJson,
-    tables: tables.map((schema) => ({ schema, key: tableFor(host, schema).key })),
+    tables: tables.map((schema) => ({ schema, key: tableFor(host, schema, ref.probe).key })),
     status: 'live',
     generation: batch.generation,
     // Two slots: what lies before the generation before this one will never come.
@@ -146,6 +126,21 @@ const youngerOf = (kin: readonly LineageState[], lineage: LineageState): Lineage
     .filter((l) => l.bootId === lineage.bootId && l.createdBoottimeNs > lineage.createdBoottimeNs)
     .sort((a, b) => (a.createdBoottimeNs < b.createdBoottimeNs ? -1 : 1))[0];
 
+/**
+ * False for a generation beyond the number of those that may wait. What it counted is no more merged than what is lost
+ * on the way: the lineage's own sums say so later, and then it stands as lost.
+ */
+export const hasRoomFor = (
+  host: HostState,
+  lineage: LineageState,
+  batch: { readonly generation: bigint; readonly readBoottimeNs: bigint },
+  storedMs: number,
+): boolean =>
+  lineage.open.length < openMax ||
+  batch.generation <= lineage.foldedThrough ||
+  lineage.open.some((g) => g.generation === batch.generation) ||
+  !mayBeTakenBack(host, lineage, storedMs, batch.readBoottimeNs);
+
 /** Of what nothing is counted and all is stated. */
 export const isSetAside = (l: LineageState): boolean => l.status === 'quarantined' || l.status === 'namesake';
 
@@ -200,16 +195,24 @@ export function setAside(
 /**
  * True while an older lineage of the same boot may count the same events, read by nobody for the moment: what this one
  * holds may have to be taken back, and what is folded cannot be. Over once the older one is detached, or long quiet.
- * Likewise at first where an older one is of another boot, which may prove to be another machine.
+ * Likewise at first where an older one is of another boot, which may prove to be another machine. `readBoottimeNs`: of
+ * a read of this lineage that is not merged yet.
  */
-export const mayBeTakenBack = (host: HostState, lineage: LineageState, storedMs: number): boolean =>
+export const mayBeTakenBack = (
+  host: HostState,
+  lineage: LineageState,
+  storedMs: number,
+  readBoottimeNs = 0n,
+): boolean =>
   host.lineages.some(
     (l) =>
       l.probe === lineage.probe &&
       l.status === 'ended' &&
       l.tables.length > 0 &&
       (l.bootId === lineage.bootId
-        ? l.createdBoottimeNs < lineage.createdBoottimeNs && l.detachedWallNs === 0n && !quiet(host, l)
+        ? l.createdBoottimeNs < lineage.createdBoottimeNs &&
+          l.detachedWallNs === 0n &&
+          !quiet(host, l, lineage.status === 'live' ? readBoottimeNs : 0n)
         : lineage.status === 'live' && Math.abs(storedMs - lineage.heardMs) < namesakeMs(host)),
   );
 
@@ -245,7 +248,7 @@ export function settleEnded(state: MergeState, host: HostState): void {
   }
 }
 
-function quiet(host: HostState, ended: LineageState): boolean {
+function quiet(host: HostState, ended: LineageState, heirReadNs = 0n): boolean {
   const heir = host.lineages.find((l) => l.probe === ended.probe && l.status === 'live');
   if (!heir) return false;
   // Of another machine: no clock of one tells of the other.
@@ -254,5 +257,6 @@ function quiet(host: HostState, ended: LineageState): boolean {
     heir.bootId === ended.bootId && ended.readBoottimeNs > heir.createdBoottimeNs
       ? ended.readBoottimeNs
       : heir.createdBoottimeNs;
-  return heir.readBoottimeNs - since > quietNs;
+  const newest = heirReadNs > heir.readBoottimeNs ? heirReadNs : heir.readBoottimeNs;
+  return newest - since > quietNs;
 }

@@ -11,7 +11,7 @@ import { toldUntilNs } from './gaps.ts';
 import { foldReady, stateLost, trulyHeld } from './fold.ts';
 import { askAgain, askResync, createHost, describeHost, noteSkew } from './hosts.ts';
 import { generationOf } from './generations.ts';
-import { beginLineage, isSetAside, mayBeTakenBack, quarantineYounger } from './lineages.ts';
+import { beginLineage, hasRoomFor, isSetAside, mayBeTakenBack, quarantineYounger } from './lineages.ts';
 import { watchNamesakes } from './namesakes.ts';
 import { define, noLimits, type SeriesLimits } from './limits.ts';
 import type { GenerationState, HostState, LineageState, MergeEffect, MergeState } from './state.ts';
@@ -23,7 +23,7 @@ const programsMax = 256;
 export const createMergeState = (partition: number, limits: SeriesLimits = noLimits): MergeState => ({
   partition,
   limits,
-  series: 0,
+  series: { accounts: 0, others: 0 },
   hosts: new Map(),
   windows: createWindows(),
   poison: { reasons: new Map(), recent: [], changed: false },
@@ -31,13 +31,18 @@ export const createMergeState = (partition: number, limits: SeriesLimits = noLim
   rowsMerged: 0,
 });
 
-export const findLineage = (state: MergeState, host: string, key: string): LineageState | undefined =>
-  state.hosts.get(host)?.lineages.find((l) => l.key === key);
-
 /** The schema of a lineage that is known; without tables when only its identity was kept. */
-export const knownSchema = (state: MergeState, host: string, key: string): KnownSchema | undefined => {
-  const lineage = findLineage(state, host, key);
-  return lineage && { hash: lineage.schemaHash, tables: lineage.tables.map((t) => t.schema) };
+export const knownSchema = (
+  state: MergeState,
+  name: string,
+  key: string,
+  storedMs: number,
+): KnownSchema | undefined => {
+  const host = state.hosts.get(name);
+  const lineage = host?.lineages.find((l) => l.key === key);
+  if (!host || !lineage) return undefined;
+  const { schemaHash: hash, tables } = lineage;
+  return { hash, tables: tables.map((t) => t.schema), takes: (batch) => hasRoomFor(host, lineage, batch, storedMs) };
 };
 
 /** Merges one batch. Returns its lineage, or undefined when nothing is known of it yet. */

@@ -3,7 +3,7 @@
  * and restores it, and nothing else holds a count.
  */
 import type { RowTable } from '../../shared/algebra/row-table.ts';
-import type { SeriesLimits } from './limits.ts';
+import type { SeriesCount, SeriesLimits } from './limits.ts';
 import type { SeriesIndex } from '../../shared/algebra/series-index.ts';
 import type { Sampled } from '../../shared/algebra/sampling.ts';
 import type { SumTable } from '../../shared/algebra/sum-table.ts';
@@ -108,6 +108,8 @@ export interface TableState {
   readonly name: string;
   /** Hash of name, kind, unit, values and labels: what must agree for two lineages to share series. */
   readonly shape: bigint;
+  /** That brought it first. */
+  readonly probe: string;
   readonly index: SeriesIndex;
   readonly base: SumTable;
   baseChanged: boolean;
@@ -174,7 +176,7 @@ export interface MergeState {
   readonly partition: number;
   readonly limits: SeriesLimits;
   /** Series of all hosts, about: limits.ts counts them. */
-  series: number;
+  series: SeriesCount;
   readonly hosts: Map<string, HostState>;
   readonly windows: WindowsState;
   readonly poison: { readonly reasons: Map<string, bigint>; recent: QuarantinedMessage[]; changed: boolean };
