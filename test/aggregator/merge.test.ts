@@ -200,6 +200,25 @@ test('whatever times a host states, its batch is merged and the next checkpoint 
       }
 });
 
+test('whatever is said to have been sampled, or given up, the next checkpoint is written', () => {
+  const most = 2n ** 64n - 1n;
+  const { kernel, bench } = begin();
+  for (let generation = 1; generation <= 3; generation++) {
+    kernel.count('a', 1);
+    const sampled = { seen: most, given: most, sumSeen: most, sumGiven: most, weightMax: most };
+    const forged = decodeBatch(kernel.message(generation, { sealed: true }).payload);
+    forged.tables[0]!.ledger!.sampled = sampled;
+    const governed = { level: 0xffffffff, stacksDropped: true, budgetPpm: 0xffffffff, sinceWallS: most };
+    bench.batch(kernel.message(generation, { sealed: true, tables: forged.tables, governed }));
+    kernel.seal();
+  }
+  bench.commit();
+  bench.commit();
+  assert.deepEqual(bench.totals, { 'web-1/syscalls/a': 3n });
+  const folded = hostRecord(bench.blobs).lineages[0]!.ledgers.find((l) => !l.current)!;
+  assert.equal(folded.sampled?.given, most);
+});
+
 test('a window that was closed takes late increments in a part beside it, and goes with its retention', () => {
   const { kernel, bench } = begin();
   kernel.count('a', 1);

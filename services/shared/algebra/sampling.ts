@@ -59,8 +59,20 @@ export const sampledRise = (from: Sampled, to: Sampled | undefined): Sampled =>
 
 export const isNothing = (s: Sampled): boolean => s.seen === 0n && s.given === 0n;
 
-/** As it is written down: absent where there is nothing. */
-export const stated = (s: Sampled): Sampled | undefined => (isNothing(s) ? undefined : s);
+/** As it is written down: absent where there is nothing, and no more than 64 bits hold, whatever was forged. */
+export const stated = (s: Sampled): Sampled | undefined =>
+  isNothing(s)
+    ? undefined
+    : {
+        seen: held(s.seen),
+        given: held(s.given),
+        sumSeen: held(s.sumSeen),
+        sumGiven: held(s.sumGiven),
+        weightMax: held(s.weightMax),
+      };
+
+const heldMax = 2n ** 64n - 1n;
+const held = (sum: bigint): bigint => (sum > heldMax ? heldMax : sum);
 
 /** What was counted and is in no row yet; negative where a block that is not over has been given in full. */
 export const pendingOf = (s: Sampled): bigint => s.seen - s.given;
