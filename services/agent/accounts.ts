@@ -19,10 +19,10 @@ import type { GenerationRows, LineageState } from './lineage-state.ts';
 export interface OwnAccounts {
   /** Where each counter stood when it was counted last. */
   readonly said: Map<string, { readonly kind: AccountKind; readonly source: Source; readonly value: bigint }>;
-  /** Where each counter stood when this process saw it first. */
-  readonly first: Map<string, bigint>;
-  /** Of sealed generations: not said yet. */
-  readonly finals: Account[];
+  /** By lineage older than the one that counts: where its counters stood at the first look, and its generation then. */
+  readonly first: Map<string, { readonly generation: bigint; readonly stood: Map<string, bigint> }>;
+  /** Of sealed generations: not said yet. At most finalsMax, the newest. */
+  readonly finals: Said[];
   /** Laid in, without an answer. */
   laid: readonly Account[];
   dueNs: bigint;
@@ -32,6 +32,10 @@ export interface OwnAccounts {
   full: boolean;
 }
 type Source = NonNullable<Account['source']>;
+type Said = Account & { readonly source: Source };
+
+/** What waits where nobody takes it, such as while the probe's pins are another agent's. */
+export const finalsMax = 256;
 
 export const createOwnAccounts = (): OwnAccounts => ({
   said: new Map(),
@@ -79,9 +83,12 @@ export function account(a: AgentState, out: Effects): void {
 
 /** What a sealed generation could not label, as it will never change again. */
 export function accountSealed(a: AgentState, l: LineageState, g: GenerationRows, out: Effects): void {
-  const known = new Set(a.own.finals.map((f) => keyOf(f.kind, f.source!)));
+  // Without the probe nobody will count it: what is older than a lineage of it is none of its business.
+  if (![...a.lineages.values()].some(({ meta }) => meta.probe === accountsProbe)) return;
+  const known = new Set(a.own.finals.map((f) => keyOf(f.kind, f.source)));
   const own = ownLineage(a);
-  a.own.finals.push(...unlabelled(a, own, l, g).filter((f) => !known.has(keyOf(f.kind, f.source!))));
+  a.own.finals.push(...unlabelled(a, own, l, g).filter((f) => !known.has(keyOf(f.kind, f.source))));
+  a.own.finals.splice(0, a.own.finals.length - finalsMax);
   if (own && a.own.finals.length > 0) layIn(a, own, a.own.finals.slice(0, accountsMax), out);
 }
 
@@ -89,14 +96,15 @@ export function accountSealed(a: AgentState, l: LineageState, g: GenerationRows,
 export function accounted(a: AgentState, answers: Uint8Array, out: Effects): void {
   const { own } = a;
   own.laid.forEach((one, i) => {
-    const final = own.finals.indexOf(one);
     if (answers[i] === undefined) return;
+    const final = own.finals.indexOf(one as Said);
+    // Whatever the answer: what stays in the list would keep others out.
+    if (final >= 0) own.finals.splice(final, 1);
     if (answers[i] !== accountTaken) {
       if (!own.full) out.log('warn', 'accounts are left out: the probe muster keeps no more sources', {});
       own.full = true;
       return;
     }
-    if (final >= 0) own.finals.splice(final, 1);
     if (one.kind === 'agentCpu') own.cpuSaidNs += one.value;
     else if (one.kind === 'forget') own.said.delete(keyOf(kindOf(one.value), one.source!));
     else if (one.source) own.said.set(keyOf(one.kind, one.source), { ...one, source: one.source });
@@ -127,37 +135,47 @@ function counters(a: AgentState, m: LineageState): Account[] {
   });
 }
 
-function unlabelled(a: AgentState, m: LineageState | undefined, l: LineageState, g: GenerationRows): Account[] {
+function unlabelled(a: AgentState, m: LineageState | undefined, l: LineageState, g: GenerationRows): Said[] {
   if (g.startedAtNs === undefined) return [];
   return g.tables.flatMap(({ schema, ledger }, t) =>
     errnoOfClass.flatMap((errno, c) =>
-      news(a, m, l, {
-        kind: 'unlabelled',
-        source: { uuid: l.meta.uuid, number: (g.generation << 16n) | BigInt(t << 4) | BigInt(c) },
-        value: toBigInt(ledger, 2 + 2 * c),
-        errno,
-        probe: l.meta.probe,
-        part: schema.name,
-      }),
+      news(
+        a,
+        m,
+        l,
+        {
+          kind: 'unlabelled',
+          source: { uuid: l.meta.uuid, number: (g.generation << 16n) | BigInt(t << 4) | BigInt(c) },
+          value: toBigInt(ledger, 2 + 2 * c),
+          errno,
+          probe: l.meta.probe,
+          part: schema.name,
+        },
+        g.generation,
+      ),
     ),
   );
 }
 
-/** The counter, if it stands elsewhere than said. What an older lineage counted before this process saw it is not new. */
-function news(
-  { own }: AgentState,
-  m: LineageState | undefined,
-  l: LineageState,
-  one: Account & { readonly source: Source },
-): Account[] {
+/**
+ * The counter, if it stands elsewhere than said. What an older lineage counted before this process saw it is not new,
+ * but all of a generation that began since; nor is what was said already, be it to an earlier lineage of `muster`.
+ */
+function news({ own }: AgentState, m: LineageState | undefined, l: LineageState, one: Said, generation = 0n): Said[] {
   const key = keyOf(one.kind, one.source);
   const said = own.said.get(key);
   if (said && said.value >= one.value) return [];
-  const older = m !== undefined && l.ref.createdBoottimeNs < m.ref.createdBoottimeNs;
-  const first = own.first.get(key) ?? one.value;
-  if (older && !own.first.has(key)) own.first.set(key, first);
-  if (one.value === 0n) return [];
-  return [{ ...one, before: older ? first : 0n }];
+  let before = said?.value ?? 0n;
+  if (!said && m !== undefined && l.ref.createdBoottimeNs < m.ref.createdBoottimeNs) {
+    const { uuid } = l.meta;
+    const look = own.first.get(uuid) ?? { generation: l.active.generation, stood: new Map<string, bigint>() };
+    own.first.set(uuid, look);
+    if (generation <= look.generation) {
+      before = look.stood.get(key) ?? one.value;
+      look.stood.set(key, before);
+    }
+  }
+  return one.value === 0n ? [] : [{ ...one, before }];
 }
 
 function amounts(a: AgentState): Account[] {
@@ -178,11 +196,11 @@ function amounts(a: AgentState): Account[] {
 /** Counters that will not come again: of lineages that are gone, and of generations before the last one. */
 function forgettable(a: AgentState): Account[] {
   const live = new Map([...a.lineages.values()].map((l) => [l.meta.uuid, l.active.generation]));
+  for (const uuid of a.own.first.keys()) if (!live.has(uuid)) a.own.first.delete(uuid);
   return [...a.own.said.values()].flatMap(({ kind, source }): Account[] => {
     const generation = live.get(source.uuid);
     const over = kind === 'unlabelled' && generation !== undefined && source.number >> 16n < generation - 1n;
     if (generation !== undefined && !over) return [];
-    a.own.first.delete(keyOf(kind, source));
     return [{ kind: 'forget', source, value: accountKinds[kind], probe: '', part: '' }];
   });
 }
