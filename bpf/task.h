@@ -22,6 +22,9 @@ struct muster_owner {
 	__u64 process; /* tgid */
 };
 
+/* On a key's owner that is a socket's, which knows the cgroup (version 2) and no process: other labels are refused. */
+#define MUSTER_OF_SOCKET __attribute__((btf_decl_tag("muster:owner:socket")))
+
 /* A task's name, as two words of text, zero-padded. */
 struct muster_comm {
 	__u64 word[2];

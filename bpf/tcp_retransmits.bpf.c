@@ -6,7 +6,7 @@
 #include "socket.h"
 
 struct tcp_retransmits_key {
-	struct muster_owner owner;
+	struct muster_owner owner MUSTER_OF_SOCKET;
 	__u64 port MUSTER_AS("port");
 	struct muster_prefix peer MUSTER_AS("prefix");
 };

@@ -6,7 +6,7 @@
 #include "socket.h"
 
 struct tcp_rtt_key {
-	struct muster_owner owner;
+	struct muster_owner owner MUSTER_OF_SOCKET;
 	__u64 port MUSTER_AS("port");
 	struct muster_prefix peer MUSTER_AS("prefix");
 	MUSTER_BUCKET;

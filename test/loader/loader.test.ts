@@ -45,7 +45,7 @@ function spec(changes: Partial<TableSchema> = {}, optional = false): ObjectSpec 
       ...(optional ? [{ name: 'more', hook: 'fentry/x', optional: true }] : []),
     ],
     tables,
-    owned: [],
+    owned: new Map(),
     otherMaps: [],
     constants: { bytes: new Uint8Array(end), variables },
   };

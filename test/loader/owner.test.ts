@@ -1,5 +1,6 @@
 /** Opt-in labels: what is asked for stands in the schema and in the object's constants; what cannot be is refused. */
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { parseWith, withOwner } from '../../services/loader/load/owner.ts';
 import { want } from '../../services/loader/load/wanted.ts';
@@ -28,7 +29,7 @@ const refused = (act: () => unknown, words: RegExp): void =>
 
 test('without a label asked for, the owner is no part of the schema, and no part of it is filled in', () => {
   const spec = readObject(owned);
-  assert.deepEqual(spec.owned, ['tiny']);
+  assert.deepEqual(spec.owned, new Map([['tiny', 'task']]));
   const plain = wanted(spec, []);
   assert.deepEqual(
     plain.tables[0]!.labels.map((l) => l.name),
@@ -61,7 +62,7 @@ test('what cannot be had is refused with what can', () => {
   refused(() => wanted(readObject(compile('plain', probeSource())), ['cgroup']), /no place for it[^]*MUSTER_OWNED/);
   const named = {
     tables: [{ ...spec.tables[0]!, labels: [{ name: 'process', meaning: 'u64', offset: 16, size: 8 }] }],
-    owned: ['tiny'],
+    owned: new Map([['tiny', 'task' as const]]),
   };
   refused(() => withOwner('owned', named, ['process']), /has a label of this name/);
   refused(() => parseWith(['syscalls']), /expected PROBE=LABEL/);
@@ -72,6 +73,21 @@ test('what cannot be had is refused with what can', () => {
       ['b', ['process']],
     ],
   );
+});
+
+test('of a socket its cgroup can be told, where cgroups are of version 2, and no process', () => {
+  for (const probe of ['tcp_rtt', 'tcp_retransmits']) {
+    const spec = readObject(readFileSync(`build/bpf/${probe}.bpf.o`));
+    assert.deepEqual([...spec.owned.values()], ['socket']);
+    const wanted = (labels: string[], cgroupV1 = 0): unknown =>
+      want(probe, spec, 2, everywhere, new Map(), { labels, cgroupV1 });
+    refused(() => wanted(['cgroup', 'process']), /of sockets, which know no process[^]*cgroup, container, pod/);
+    refused(() => wanted(['cmdline', 'process']), /no cmdline and no process/);
+    refused(() => wanted(['pod'], 5), /version 2 alone; this host has none/);
+    wanted(['cgroup', 'container', 'pod']);
+    wanted([], 5);
+  }
+  assert.deepEqual([...readObject(readFileSync('build/bpf/tcp_bytes.bpf.o')).owned.values()], ['task']);
 });
 
 test('a declaration and a key that disagree about the owner are refused', () => {

@@ -7,21 +7,26 @@ import { MusterError } from '../../shared/runtime/errors.ts';
 import { nearest } from '../../shared/runtime/settings.ts';
 import type { ObjectSpec } from '../object/object.ts';
 
+const cgroupPart = 1;
 /** By label: the word of the owner that it reads, and its bit in muster_owner_parts. The meaning is the label's name. */
 const labels: Readonly<Record<string, { readonly offset: number; readonly part: number }>> = {
-  cgroup: { offset: 0, part: 1 },
-  container: { offset: 0, part: 1 },
-  pod: { offset: 0, part: 1 },
+  cgroup: { offset: 0, part: cgroupPart },
+  container: { offset: 0, part: cgroupPart },
+  pod: { offset: 0, part: cgroupPart },
   process: { offset: 8, part: 2 },
   cmdline: { offset: 8, part: 2 },
 };
 export const ownerLabels: readonly string[] = Object.keys(labels);
 
-/** The tables with the labels asked for, before a histogram's bucket, and the parts that the programs have to fill in. */
+/**
+ * The tables with the labels asked for, before a histogram's bucket, and the parts that the programs have to fill in.
+ * `cgroupV1`: see want.
+ */
 export function withOwner(
   probe: string,
   { tables, owned }: Pick<ObjectSpec, 'tables' | 'owned'>,
   asked: readonly string[],
+  cgroupV1 = 0,
 ): { tables: TableSchema[]; parts: number } {
   if (asked.length === 0) return { tables: [...tables], parts: 0 };
   const refuse = (what: string, remedy: string): never => {
@@ -35,13 +40,21 @@ export function withOwner(
       close ? `did you mean ${close}?` : `there are ${ownerLabels.join(', ')}`,
     );
   }
-  if (owned.length === 0)
+  if (owned.size === 0)
     refuse('its tables have no place for it', 'declare a table MUSTER_OWNED: docs/probes.md says how');
+  const ofSocket = [...owned].find(([, owner]) => owner === 'socket')?.[0];
+  if (ofSocket !== undefined) {
+    const unknown = asked.filter((name) => labels[name]!.part !== cgroupPart);
+    const sockets = `the events of table ${ofSocket} are of sockets, which know`;
+    if (unknown.length > 0)
+      refuse(`${sockets} no ${unknown.join(' and no ')}`, 'leave it out; there are cgroup, container, pod');
+    if (cgroupV1 !== 0) refuse(`${sockets} cgroups of version 2 alone; this host has none`, 'leave the labels out');
+  }
   const added = ownerLabels
     .filter((name) => asked.includes(name))
     .map((name): LabelSchema => ({ name, meaning: name, offset: labels[name]!.offset, size: 8 }));
   const extended = tables.map((table) => {
-    if (!owned.includes(table.name)) return table;
+    if (!owned.has(table.name)) return table;
     const taken = added.find(({ name }) => table.labels.some((l) => l.name === name));
     if (taken) refuse(`table ${table.name} has a label of this name`, 'leave it out, or rename the key’s member');
     const bucket = table.labels.filter((l) => l.meaning === 'bucket');

@@ -68,7 +68,7 @@ export function want(
     readonly functions?: readonly FunctionTarget[];
   } = {},
 ): Wanted {
-  const owner = withOwner(probe, spec, labels);
+  const owner = withOwner(probe, spec, labels, cgroupV1);
   const attached = withFunctions(probe, spec.programs, owner.tables, functions);
   const tables = attached.tables.map((table) => {
     const count = rows.get(table.name) ?? table.rows;

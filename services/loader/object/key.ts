@@ -20,8 +20,15 @@ export const refuseTable = (table: string, what: string, remedy: string): never 
 /** Words of struct muster_owner, the first in the keys of tables that are declared MUSTER_OWNED. */
 export const ownerWords = 2;
 
-/** Labels of key type `id`; `words` is its size in 64-bit words, `owned` whether it begins with struct muster_owner. */
-export function readKey(btf: Btf, id: number, table: string): { labels: LabelSchema[]; words: number; owned: boolean } {
+/** Whose the struct muster_owner of a key is: a task's, or a socket's (MUSTER_OF_SOCKET), which knows no process. */
+export type Owner = 'task' | 'socket';
+
+/** Labels of key type `id`; `words` is its size in 64-bit words, `owner` whose struct muster_owner it begins with. */
+export function readKey(
+  btf: Btf,
+  id: number,
+  table: string,
+): { labels: LabelSchema[]; words: number; owner: Owner | undefined } {
   const type = resolve(btf, id);
   if (type.kind !== 'struct') {
     return refuseTable(
@@ -47,7 +54,7 @@ export function readKey(btf: Btf, id: number, table: string): { labels: LabelSch
   }
   const structId = structOf(btf, id);
   const labels: LabelSchema[] = [];
-  let owned = false;
+  let owner: Owner | undefined;
   let end = 0;
   type.members.forEach((member, index) => {
     const field = `${type.name}.${member.name || `(member ${index})`}`;
@@ -67,7 +74,7 @@ export function readKey(btf: Btf, id: number, table: string): { labels: LabelSch
     const of = resolve(btf, member.type);
     if (of.kind === 'struct' && of.name === 'muster_owner' && size === ownerWords * 8) {
       if (offset !== 0) refuseTable(table, `${field} is not the first member`, 'put the owner first in the key');
-      owned = true;
+      owner = tagsOf(btf, structId, index).includes('muster:owner:socket') ? 'socket' : 'task';
       return;
     }
     labels.push(readLabel(btf, member, { offset, size }, tagsOf(btf, structId, index), table, field));
@@ -83,7 +90,7 @@ export function readKey(btf: Btf, id: number, table: string): { labels: LabelSch
     const first = labels.findIndex((other) => other.name === label.name);
     if (first !== i) refuseTable(table, `two labels are named ${label.name}`, 'rename one with MUSTER_NAME("…")');
   }
-  return { labels, words, owned };
+  return { labels, words, owner };
 }
 
 function readLabel(

@@ -9,7 +9,7 @@ import { constantsMap, controlMap } from '../../shared/contract/table-maps.ts';
 import { MusterError } from '../../shared/runtime/errors.ts';
 import { readBtf } from './btf.ts';
 import { readElf } from './elf.ts';
-import { ownerWords, refuseTable } from './key.ts';
+import { ownerWords, refuseTable, type Owner } from './key.ts';
 import type { Elf } from './elf.ts';
 import type { MapShape } from './maps.ts';
 import { readOtherMaps, readTables } from './tables.ts';
@@ -38,8 +38,8 @@ export interface ObjectSpec {
   readonly programs: readonly ProgramSpec[];
   /** With the object's own rows. */
   readonly tables: readonly TableSchema[];
-  /** Tables whose keys begin with the event's owner, for opt-in labels. */
-  readonly owned: readonly string[];
+  /** Tables whose keys begin with the event's owner, for opt-in labels, and whose it is. */
+  readonly owned: ReadonlyMap<string, Owner>;
   /** Maps that are no table's, the object's data sections included. */
   readonly otherMaps: readonly MapShape[];
   /** Section .rodata as compiled, and where its variables lie. */
@@ -70,7 +70,7 @@ export function readObject(bytes: Uint8Array): ObjectSpec {
       );
     }
   }
-  for (const { name } of tables) checkOwner(name, owned.includes(name), constants);
+  for (const { name } of tables) checkOwner(name, owned.has(name), constants);
   checkControl(elf);
   return { programs, tables, owned, otherMaps: [...readOtherMaps(btf, tables), ...dataMaps(elf)], constants };
 }

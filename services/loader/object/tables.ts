@@ -10,7 +10,7 @@ import type { SlotPart } from '../../shared/contract/table-maps.ts';
 import { MusterError } from '../../shared/runtime/errors.ts';
 import type { Btf } from './btf.ts';
 import { resolve, sizeOf } from './btf.ts';
-import { readKey, refuseTable, tagsOf } from './key.ts';
+import { readKey, refuseTable, tagsOf, type Owner } from './key.ts';
 import type { MapDeclaration, MapShape } from './maps.ts';
 import { numberOf, readMaps, shapeOf } from './maps.ts';
 
@@ -40,22 +40,22 @@ export function readOtherMaps(btf: Btf, tables: readonly TableSchema[]): MapShap
 export interface DeclaredTables {
   /** In the order of declaration, with default rows. */
   readonly tables: readonly TableSchema[];
-  /** Of those whose keys begin with the owner, the names. */
-  readonly owned: readonly string[];
+  /** Of those whose keys begin with an owner, by name, whose it is. */
+  readonly owned: ReadonlyMap<string, Owner>;
 }
 
 /** Every table of the object. */
 export function readTables(btf: Btf): DeclaredTables {
   const maps = readMaps(btf);
   const tables: TableSchema[] = [];
-  const ownedTables: string[] = [];
+  const owned = new Map<string, Owner>();
   for (const [name, map] of maps) {
     const table = keysName.exec(name)?.[1];
     const tag = table !== undefined && tagsOf(btf, map.variable, -1).find((t) => t.startsWith('muster:'));
     if (table === undefined || !tag) continue;
-    const { schema, owned } = readTable(btf, maps, table, tag);
+    const { schema, owner } = readTable(btf, maps, table, tag);
     tables.push(schema);
-    if (owned) ownedTables.push(table);
+    if (owner) owned.set(table, owner);
   }
   if (tables.length === 0) throw new MusterError('bpf/contract', 'read object: it declares no table');
   if (tables.length > tablesMax) {
@@ -67,7 +67,7 @@ export function readTables(btf: Btf): DeclaredTables {
       },
     );
   }
-  return { tables, owned: ownedTables };
+  return { tables, owned };
 }
 
 function readTable(
@@ -75,7 +75,7 @@ function readTable(
   maps: ReadonlyMap<string, MapDeclaration>,
   name: string,
   tag: string,
-): { schema: TableSchema; owned: boolean } {
+): { schema: TableSchema; owner: Owner | undefined } {
   const [, kindText, unit, ...help] = tag.split(':');
   const kind = kindOf(kindText);
   if (!tableName.test(name)) refuseTable(name, 'is no table name (letters a–z, digits, _)', 'rename it');
@@ -107,7 +107,7 @@ function readTable(
     sizeOf(btf, typeOf('cells', slot, 'value')),
     sizeOf(btf, typeOf('ledger', slot, 'value')),
   ];
-  const { labels, words, owned } = readKey(btf, typeOf('ids', 0, 'key'), name);
+  const { labels, words, owner } = readKey(btf, typeOf('ids', 0, 'key'), name);
   const valueCount = valuesOf[kind];
   const expected = [words * 8, words * 8, valueCount * 8, ledgerBytes];
   for (const slot of [0, 1] as const) {
@@ -133,7 +133,7 @@ function readTable(
     valueCount,
     labels,
   };
-  return { schema, owned };
+  return { schema, owner };
 }
 
 /** A kind's inner label ends its key, as one word; a key has no inner label of another kind. */
