@@ -47,6 +47,8 @@ interface Joined {
   readonly from: readonly PartitionHosts[];
   readonly marks: ReadonlyMap<string, number>;
   readonly joinedMs: number;
+  /** About the bytes that it keeps from being dropped. */
+  readonly weight: number;
   readonly fleet: Fleet;
 }
 
@@ -100,7 +102,7 @@ export class FleetReader {
     const made = await Promise.all([...this.#held.keys()].map((p) => this.#made(p, need, dictionary, scan)));
     return this.#join(
       need,
-      made.filter((m) => m !== undefined).map((m) => m.hosts),
+      made.filter((m) => m !== undefined),
       dictionary,
     );
   }
@@ -201,7 +203,13 @@ export class FleetReader {
 
   async #take(partition: number, prepare: (held: Held) => Promise<boolean> = async () => true): Promise<void> {
     for (let attempt = 0; attempt < attemptsMax; attempt++) {
-      const held = await viewPartition(this.port, partition, ++this.#order, () => this.#held.get(partition));
+      const held = await viewPartition(
+        this.port,
+        partition,
+        ++this.#order,
+        () => this.#held.get(partition),
+        this.#maker.madeWeight,
+      );
       if (!held) {
         this.#held.delete(partition);
         return;
@@ -225,7 +233,8 @@ export class FleetReader {
     throw movesOn(partition);
   }
 
-  async #join(need: Need, partitions: readonly PartitionHosts[], dictionary: Dictionary): Promise<Fleet> {
+  async #join(need: Need, made: readonly Made[], dictionary: Dictionary): Promise<Fleet> {
+    const partitions = made.map((m) => m.hosts);
     const forgotten = await this.#forgotten();
     const nowMs = this.now();
     const known = this.#joined.get(need.key);
@@ -240,10 +249,19 @@ export class FleetReader {
       (host, mergedMs) => mergedMs <= (forgotten.get(host) ?? -1) || nowMs - mergedMs > this.limits.goneAfterMs,
     );
     this.#joined.delete(need.key);
-    this.#joined.set(need.key, { from: partitions, marks: forgotten, joinedMs: nowMs, fleet });
-    for (const oldest of this.#joined.keys()) {
-      if (this.#joined.size <= needsKept) break;
+    this.#joined.set(need.key, {
+      from: partitions,
+      marks: forgotten,
+      joinedMs: nowMs,
+      weight: made.reduce((n, m) => n + m.weight, 0),
+      fleet,
+    });
+    let weight = 0;
+    for (const joined of this.#joined.values()) weight += joined.weight;
+    for (const [oldest, { weight: w }] of this.#joined) {
+      if (this.#joined.size <= needsKept && weight <= this.limits.cacheWeight) break;
       this.#joined.delete(oldest);
+      weight -= w;
     }
     return fleet;
   }

@@ -42,6 +42,8 @@ export interface Held {
 /** What was made of a partition for one need. */
 export interface Made {
   readonly hosts: PartitionHosts;
+  /** Its label numbers are of this one. */
+  readonly dictionary: Dictionary;
   readonly sums: Sums;
   /** About the bytes that it keeps from being dropped. */
   readonly weight: number;
@@ -74,6 +76,7 @@ export async function viewPartition(
   partition: number,
   order: number,
   heldNow: () => Held | undefined,
+  sumsWeight: number,
 ): Promise<Held | undefined> {
   const view = await port.view(partition);
   if (!view) return undefined;
@@ -92,9 +95,18 @@ export async function viewPartition(
     }
   }
   const committedMs = Number(decodeHead(view.head.head).committedWallMs);
-  const sums = [...(known?.made ?? [])].map(([key, made]) => [key, made.sums] as const);
-  const before = new Map([...(known?.before ?? []), ...sums].slice(-needsKept));
-  return { view, committedMs, names, damaged, order, made: new Map(), before };
+  return { view, committedMs, names, damaged, order, made: new Map(), before: sumsBefore(known, sumsWeight) };
+}
+
+/** The newest sums, and those before it that have room. */
+function sumsBefore(known: Held | undefined, weightMax: number): Map<string, Sums> {
+  const made = [...(known?.made ?? [])].map(([key, { sums }]) => [key, sums] as const);
+  const all = [...(known?.before ?? []), ...made].filter(([, sums]) => sums.size > 0);
+  let weight = 0;
+  const fits = all
+    .toReversed()
+    .filter(([, sums], i) => i < needsKept && ((weight += weightOf(sums)) <= weightMax || i === 0));
+  return new Map(fits.toReversed());
 }
 
 /** `held` made for a need; 'moved' when the store is at another version. Throws Rejected too-large. */
@@ -105,22 +117,23 @@ export async function make(
   dictionary: Dictionary,
   scan: Scan,
 ): Promise<Made | 'moved'> {
-  const keep = m.isCurrent(dictionary);
-  const known = keep ? held.made.get(need.key) : undefined;
-  if (known) {
+  const known = held.made.get(need.key);
+  if (known?.dictionary === dictionary) {
     held.made.delete(need.key);
     held.made.set(need.key, known);
     return known;
   }
   const loaded = await readBlobs(m, held, need, dictionary, scan);
   if (loaded === 'moved') return 'moved';
-  const sums: Sums = need.windowsSummed ? sumsOf(m.cache, held, loaded) : new Map();
+  // What many partitions have at hand they would else make in one go.
+  await m.giveWay();
+  const sums: Sums = need.windowsSummed ? await sumsOf(m, held, loaded) : new Map();
   const summed = need.windowsSummed ? new Map([...sums].map(([table, { hosts }]) => [table, hosts])) : undefined;
   const weight = loaded.blobs.reduce(
     (n, { name, blob }) => n + (summed && name.kind === 'window' ? 0 : blob.weight),
     0,
   );
-  const made: Made = { hosts: hostsOf(loaded, summed), sums, weight: weight + weightOf(sums) };
+  const made: Made = { hosts: hostsOf(loaded, summed), dictionary, sums, weight: weight + weightOf(sums) };
   if (m.isCurrent(dictionary)) keepMade(held, need, made, m.madeWeight);
   return made;
 }
@@ -137,7 +150,7 @@ function keepMade({ made }: Held, need: Need, latest: Made, weightMax: number): 
   }
 }
 
-function sumsOf(cache: BlobCache, held: Held, loaded: LoadedPartition): Map<string, WindowSum> {
+async function sumsOf({ cache, giveWay }: Maker, held: Held, loaded: LoadedPartition): Promise<Map<string, WindowSum>> {
   const { partition } = loaded;
   const byTable = new Map<string, WindowBlob[]>();
   for (const { name, blob } of loaded.blobs) {
@@ -156,7 +169,10 @@ function sumsOf(cache: BlobCache, held: Held, loaded: LoadedPartition): Map<stri
   for (const [table, blobs] of byTable) {
     const made = [...held.made.values()].map((m) => m.sums);
     const known = [...made, ...held.before.values()].map((s) => s.get(table)).filter((s) => s !== undefined);
-    sums.set(table, sumWindows(blobs, known, find));
+    const summing = sumWindows(blobs, known, find);
+    let step = summing.next();
+    for (; !step.done; step = summing.next()) await giveWay();
+    sums.set(table, step.value);
   }
   return sums;
 }

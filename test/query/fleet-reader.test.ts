@@ -172,3 +172,38 @@ test('what is refreshed is ready: a request reads nothing, and one of an older s
   port.away = false;
   assert.equal(valueOf(await reader.load(everything), 'a'), 6);
 });
+
+test('a dictionary that begins while a partition is made ready leaves nothing of the old one behind', async () => {
+  const port = new FakeReader();
+  const made = (host: string, ...labels: string[]): HostFill => ({
+    host,
+    tables: [{ schema: syscalls, rows: [{ labels, values: [1n] }] }],
+  });
+  let now = nowMs;
+  let busy = false;
+  const limits = { ...fleetReaderLimits, dictionaryTexts: 4 };
+  // Another request whenever the refresher gives way: the last comes between what was made and its taking hold.
+  const reader: FleetReader = new FleetReader(
+    port,
+    () => now,
+    limits,
+    undefined,
+    async () => {
+      if (busy) return;
+      busy = true;
+      await reader.load(everything);
+      busy = false;
+    },
+  );
+  port.commit([made('a', 'read', 'x')]);
+  await reader.refresh([everything]);
+  port.commit([made('b', 'write', 'y')]);
+  now += fleetReaderLimits.headsAgeMs + 1;
+  await reader.refresh([everything]);
+  const { hosts, dictionary } = await reader.load(everything);
+  const labels = hosts.map((h) => h.tables.get('syscalls')!.pages[0]!.labels.map((l) => dictionary.text(l[1]!)));
+  assert.deepEqual(labels, [
+    ['read', 'x'],
+    ['write', 'y'],
+  ]);
+});

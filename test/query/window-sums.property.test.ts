@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { sumWindows, type WindowBlob, type WindowSum } from '../../services/query/checkpoint/window-sums.ts';
+import { finish } from '../../services/query/query.ts';
 import { toBigInt } from '../../services/shared/algebra/limbs.ts';
 
 const hosts = ['a', 'b', 'c'];
@@ -74,8 +75,8 @@ test('a sum made from an older one is the sum of its windows', () => {
         const blobs = [...windows.values()];
         for (const b of blobs) ever.set(`${b.text} ${b.digest}`, b);
         const find = (text: string, digest: string) => (keeps ? ever.get(`${text} ${digest}`)?.window : undefined);
-        const sum = sumWindows(blobs, sums, find);
-        assert.deepEqual(shown(sum), shown(sumWindows(blobs, [], () => undefined)));
+        const sum = finish(sumWindows(blobs, sums, find));
+        assert.deepEqual(shown(sum), shown(finish(sumWindows(blobs, [], () => undefined))));
         const before = sums.map(shown);
         sums.push(sum);
         assert.deepEqual(sums.slice(0, -1).map(shown), before);

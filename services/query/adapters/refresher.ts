@@ -3,6 +3,7 @@
  * for it. What nobody asked for lately is not read; the next who does waits once.
  */
 import type { FleetReader } from '../fleet-reader.ts';
+import type { Fleet } from '../checkpoint/fleet.ts';
 import type { Need } from '../checkpoint/need.ts';
 import type { Query } from '../query.ts';
 import type { MethodName, RequestOf } from '../../shared/contract/query.ts';
@@ -50,6 +51,16 @@ export class Refresher {
     clearInterval(this.#timer);
   }
 
+  /** Of now and of what is next; none where the question is no longer in order: its time has passed, its metric is gone. */
+  #needsOf(key: string, { method, request }: Asked, fleet: Fleet, nowMs: number): Need[] {
+    try {
+      return [nowMs, nowMs + aheadMs].map((at) => this.core.needOf(method, request, fleet, at));
+    } catch {
+      this.#asked.delete(key);
+      return [];
+    }
+  }
+
   async #tick(): Promise<void> {
     const nowMs = this.now();
     for (const [key, { atMs }] of this.#asked) if (Math.abs(nowMs - atMs) > rememberedMs) this.#asked.delete(key);
@@ -57,10 +68,10 @@ export class Refresher {
     this.#running = true;
     try {
       const fleet = await this.reader.load();
-      const needs: Need[] = [];
-      for (const { method, request } of this.#asked.values())
-        for (const at of [nowMs, nowMs + aheadMs]) needs.push(this.core.needOf(method, request, fleet, at));
-      await this.reader.refresh([...new Map(needs.map((n) => [n.key, n])).values()]);
+      const needs = new Map<string, Need>();
+      for (const [key, asked] of this.#asked)
+        for (const n of this.#needsOf(key, asked, fleet, nowMs)) needs.set(n.key, n);
+      await this.reader.refresh([...needs.values()]);
     } catch {
       // The store is away: whoever asks next learns it first-hand.
     } finally {

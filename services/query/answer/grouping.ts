@@ -47,41 +47,37 @@ export function errorBounds(
     of.missing += missing;
     if (hidden && scanned.shared.size > 0) of.hosts.push(scanned);
   });
+  const sampledOf = hidden ? sampledBounds(scan) : () => 0n;
   // All labels of the metric make one key, whose cell is known; fewer may join keys of any cell.
   const oneKey = q.metric.labels.every((label) => q.groupBy.includes(label));
   return (group) => {
-    const texts = scan.grouped.groups.texts(group);
-    const of = byKey.get(JSON.stringify(at.map(({ i }) => texts[i]!)));
+    const { labels, dictionary } = scan.grouped.groups;
+    const of = byKey.get(JSON.stringify(at.map(({ i }) => dictionary.text(labels[group]![i]!))));
     if (!of) return 0n;
     // Without a label of the metric nothing is misplaced by sampling either.
-    const sampled = !hidden ? 0n : sampledBound(scan, scan.variances[group] ?? 0);
+    const sampled = sampledOf(scan.variances[group] ?? 0);
     const cell = oneKey ? (scan.grouped.groupCells.get(group) ?? -1) : -1;
     return of.hosts.reduce((n, h) => n + (cell < 0 ? sharedOf(h) : (h.shared.get(cell) ?? 0n)), of.missing + sampled);
   };
 }
 
 /**
- * How far picks may be off: by what a group's values say, but never by more than all that rows were given for picks on the
- * hosts together. One weight bounds the error of all.
+ * How far picks of a variance may be off: by what a group's values say, but never by more than all that rows were given for
+ * picks on the hosts together. One weight bounds the error of all.
  */
-function sampledBound(scan: Scan, variance: number): bigint {
+function sampledBounds(scan: Scan): (variance: number) => bigint {
   let [given, weightMax] = [0, 1];
   for (const { sampled } of scan.hosts) {
     if (sampled.given === 0n) continue;
     given += Number(sampled.given) * (Number(sampled.weightMax) - 1);
     weightMax = Math.max(weightMax, Number(sampled.weightMax));
   }
-  return BigInt(samplingBound(Math.min(variance, given), weightMax));
+  return (variance) => BigInt(samplingBound(Math.min(variance, given), weightMax));
 }
 
 /** How far the sum of the groups may be off, where the selector asks for labels of the metric; else nothing is missing. */
 export const selectedBound = (q: Question, scan: Scan): bigint =>
-  q.selection.rowMatchers.length === 0
-    ? 0n
-    : sampledBound(
-        scan,
-        scan.variances.reduce((n, v) => n + (v ?? 0), 0),
-      );
+  q.selection.rowMatchers.length === 0 ? 0n : sampledBounds(scan)(scan.variances.reduce((n, v) => n + (v ?? 0), 0));
 
 /** True when rows that lost their labels cannot be in the right group. */
 export const hidesOverflow = (q: Question): boolean =>

@@ -64,7 +64,7 @@ export function* prepareDistinct(
     values.addBig(group, BigInt(row.value));
     if (group % 64 === 63) yield;
   }
-  const ranked = rank({ ...grouped, totals: values }, q.groupBy, order);
+  const ranked = yield* rank({ ...grouped, totals: values }, q.groupBy, order);
   const overall: DistinctRow = {
     labels: {},
     ...counted(

@@ -85,7 +85,7 @@ export function* prepareHistogram(
   });
   const { grouped } = result;
   const covered = cover(fleet, metric, result.hosts, time, nowMs);
-  const ranked = rank(grouped, q.groupBy, order);
+  const ranked = yield* rank(grouped, q.groupBy, order);
   const bounds = ranked.map(errorBounds(q, result, covered, true));
   const labelled = ranked.reduce((n, g) => n + grouped.totals.at(g), 0n);
   const total = labelled + totalUnlabelled(q, covered);

@@ -90,7 +90,7 @@ export function* prepareRange(
   });
   const { grouped } = result;
   const covered = cover(fleet, metric, result.hosts, time, nowMs);
-  const ranked = rank(grouped, q.groupBy, order);
+  const ranked = yield* rank(grouped, q.groupBy, order);
   const bounds = ranked.map(errorBounds(q, result, covered));
   const withOverflow = hidden && q.selection.rowMatchers.length === 0;
   const total = Array.from({ length: steps.count }, (_, s) =>

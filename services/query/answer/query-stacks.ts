@@ -87,8 +87,7 @@ export function* prepareStacks(
     baseline && times.base
       ? yield* countSide(fleet, metric, baseline.selector || request.selector, groupBy, times.base, nowMs)
       : undefined;
-  yield;
-  const stacks = joinSides(now, base, order, groupBy);
+  const stacks = yield* joinSides(now, base, order, groupBy);
   return stackPages({
     format,
     metric: metric.name,

@@ -32,7 +32,7 @@ export function* prepareQuery(request: QueryRequest, fleet: Fleet, nowMs: number
   });
   const { grouped } = result;
   const covered = cover(fleet, metric, result.hosts, time, nowMs);
-  const ranked = rank(grouped, q.groupBy, order);
+  const ranked = yield* rank(grouped, q.groupBy, order);
   const bounds = ranked.map(errorBounds(q, result, covered));
   const inRows = ranked.reduce((n, g) => n + grouped.totals.at(g), 0n);
   const total = inRows + (hidesOverflow(q) ? totalUnlabelled(q, covered) : 0n);

@@ -2,6 +2,7 @@
 import { nearest } from '../../shared/runtime/settings.ts';
 import { reject } from './rejection.ts';
 import type { Grouped } from './grouped.ts';
+import { sorted } from './sorted.ts';
 import { int64Max } from './sums.ts';
 
 /** Fields that are numbers of a row; the rest are labels of the grouping. */
@@ -33,7 +34,7 @@ export function parseOrder(text: string, groupBy: readonly string[], more: reado
 }
 
 /** Groups that hold anything, in order. */
-export function rank(grouped: Grouped, groupBy: readonly string[], order: Order): number[] {
+export function* rank(grouped: Grouped, groupBy: readonly string[], order: Order): Generator<void, number[]> {
   const { totals, sums, groups, hostCounts } = grouped;
   const kept: number[] = [];
   for (let g = 0; g < groups.labels.length; g++) if (!totals.isZero(g)) kept.push(g);
@@ -56,7 +57,7 @@ export function rank(grouped: Grouped, groupBy: readonly string[], order: Order)
     return order.by === 'sum' ? sums.compare(a, b) : totals.compare(a, b);
   };
   const sign = order.descending ? -1 : 1;
-  return kept.sort((a, b) => sign * compare(a, b) || byText(a, b));
+  return yield* sorted(kept, (a, b) => sign * compare(a, b) || byText(a, b));
 }
 
 /** Notes about figures that do not fit int64. */

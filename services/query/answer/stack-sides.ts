@@ -1,6 +1,6 @@
 /**
- * What QueryStacks compares: one scan, and with a baseline a second one over the same metric and grouping, joined by the
- * texts of their groups.
+ * What QueryStacks compares: one scan, and with a baseline a second one over the same metric and grouping, joined by
+ * groups.
  */
 import type { Fleet } from '../checkpoint/fleet.ts';
 import { cover, type Covered } from './coverage.ts';
@@ -9,6 +9,7 @@ import type { Metric } from './metric.ts';
 import type { TimeRange } from './range.ts';
 import type { Order } from './rank.ts';
 import { scan } from './scan.ts';
+import { sorted } from './sorted.ts';
 
 export interface Side {
   readonly covered: Covered;
@@ -20,6 +21,8 @@ export interface Side {
 
 /** One group of a side. Texts are those of the grouping, the stack last. */
 interface Counted {
+  /** Its label numbers: both sides are of one dictionary. */
+  readonly key: string;
   readonly texts: readonly string[];
   readonly value: bigint;
   readonly hosts: number;
@@ -53,7 +56,8 @@ export function* countSide(
     if (totals.isZero(g)) continue;
     const value = totals.at(g);
     total += value;
-    stacks.push({ texts: groups.texts(g), value, hosts: hostCounts[g]!, errorBound: boundOf(g) });
+    const key = groups.labels[g]!.join();
+    stacks.push({ key, texts: groups.texts(g), value, hosts: hostCounts[g]!, errorBound: boundOf(g) });
   }
   const totalErrorBound = totalBound(q, result, covered);
   const exact = covered.coverage.exact && totalErrorBound === 0n && stacks.every((s) => s.errorBound === 0n);
@@ -61,17 +65,25 @@ export function* countSide(
 }
 
 /** Every stack that either has, in order. */
-export function joinSides(now: Side, base: Side | undefined, order: Order, groupBy: readonly string[]): Stack[] {
+export function* joinSides(
+  now: Side,
+  base: Side | undefined,
+  order: Order,
+  groupBy: readonly string[],
+): Generator<void, Stack[]> {
   const joined = new Map<string, Stack>();
-  const keyOf = (s: Counted): string => JSON.stringify(s.texts);
-  for (const s of now.stacks) joined.set(keyOf(s), { ...s, base: base && 0n });
+  let done = 0;
+  for (const s of now.stacks) {
+    if (++done % groupsPerYield === 0) yield;
+    joined.set(s.key, { ...s, base: base && 0n });
+  }
   for (const s of base?.stacks ?? []) {
-    const key = keyOf(s);
-    joined.set(key, { ...(joined.get(key) ?? { ...s, value: 0n, hosts: 0, errorBound: 0n }), base: s.value });
+    if (++done % groupsPerYield === 0) yield;
+    joined.set(s.key, { ...(joined.get(s.key) ?? { ...s, value: 0n, hosts: 0, errorBound: 0n }), base: s.value });
   }
   const at = groupBy.indexOf(order.by);
   const sign = order.descending ? -1 : 1;
-  return [...joined.values()].sort((a, b) => sign * compareBy(order.by, at, a, b) || byTexts(a, b));
+  return yield* sorted([...joined.values()], (a, b) => sign * compareBy(order.by, at, a, b) || byTexts(a, b));
 }
 
 const change = (s: Stack): bigint => {

@@ -25,15 +25,20 @@ export interface WindowSum {
   readonly hosts: ReadonlyMap<string, HostWindow>;
 }
 
+/** A millisecond's worth: many partitions may be at it at the same time. */
+const rowsPerYield = 16_384;
 /** Windows that may still change. */
 const openWindows = 3;
 
-/** The sum of `blobs`, from whichever of `known` is nearest. `find` gives an older blob by name and digest. */
-export function sumWindows(
+/**
+ * The sum of `blobs`, from whichever of `known` is nearest. `find` gives an older blob by name and digest. Yields now and
+ * then, so that others get their turn.
+ */
+export function* sumWindows(
   blobs: readonly WindowBlob[],
   known: readonly WindowSum[],
   find: (text: string, digest: string) => WindowValues | undefined,
-): WindowSum {
+): Generator<void, WindowSum> {
   const wanted = new Map(blobs.map((b) => [b.text, b]));
   let best: { from: WindowSum | undefined; added: WindowBlob[]; removed: WindowValues[] } = {
     from: undefined,
@@ -54,7 +59,7 @@ export function sumWindows(
   const of = new Map(
     blobs.map(({ text, digest, window }) => [text, { digest, window: window.startMs >= openMs ? window : undefined }]),
   );
-  return { of, hosts: hostSums(blobs, from, added, removed) };
+  return { of, hosts: yield* hostSums(blobs, from, added, removed) };
 }
 
 interface Summing {
@@ -70,25 +75,28 @@ interface Summing {
   toMs: number;
 }
 
-function hostSums(
+function* hostSums(
   blobs: readonly WindowBlob[],
   from: WindowSum | undefined,
   added: readonly WindowBlob[],
   removed: readonly WindowValues[],
-): Map<string, HostWindow> {
+): Generator<void, Map<string, HostWindow>> {
   const sums = new Map<string, Summing>();
-  const sizes = new Map<string, number>();
+  const shapes = new Map<string, { size: number; readonly valueCount: number }>();
   for (const { window } of added) {
-    for (const { host, increments: i } of window.hosts)
-      sizes.set(host, Math.max(sizes.get(host) ?? 0, i.count > 0 ? i.series[i.count - 1]! + 1 : 0));
+    for (const { host, increments: i } of window.hosts) {
+      const shape = shapes.get(host) ?? { size: 0, valueCount: i.valueCount };
+      if (i.count > 0) shape.size = Math.max(shape.size, i.series[i.count - 1]! + 1);
+      shapes.set(host, shape);
+    }
   }
   const hosts = new Set(blobs.flatMap((b) => b.window.hosts.map((h) => h.host)));
+  let rows = 0;
   for (const host of hosts) {
     const before = from?.hosts.get(host)?.values;
-    const size = Math.max(sizes.get(host) ?? 0, before?.increments.count ?? 0);
-    const valueCount =
-      before?.increments.valueCount ??
-      added.flatMap((b) => b.window.hosts).find((h) => h.host === host)!.increments.valueCount;
+    const size = Math.max(shapes.get(host)?.size ?? 0, before?.increments.count ?? 0);
+    const valueCount = before?.increments.valueCount ?? shapes.get(host)!.valueCount;
+    if ((rows += size) > rowsPerYield) yield void (rows = 0);
     const values = new Uint32Array(size * valueCount * 2);
     if (before) {
       const { count, values: old } = before.increments;
@@ -110,6 +118,7 @@ function hostSums(
     for (const h of window.hosts) {
       const sum = sums.get(h.host);
       if (!sum) continue;
+      if ((rows += h.increments.count) > rowsPerYield) yield void (rows = 0);
       subtract(sum, h);
       sum.seen -= h.seen;
       sum.failed -= h.failed;
@@ -119,6 +128,7 @@ function hostSums(
   for (const { window } of added) {
     for (const h of window.hosts) {
       const sum = sums.get(h.host)!;
+      if ((rows += h.increments.count) > rowsPerYield) yield void (rows = 0);
       add(sum, h);
       sum.seen += h.seen;
       sum.failed += h.failed;
