@@ -19,6 +19,7 @@ import {
   encodeWindow,
   type WindowHostValues,
 } from '../../services/shared/contract/checkpoint-codec.ts';
+import type { Sampled } from '../../services/shared/algebra/sampling.ts';
 import type { TableSchema } from '../../services/shared/contract/lineage.ts';
 
 const label = (name: string, meaning: string, offset: number) => ({ name, meaning, offset, size: 8 });
@@ -59,7 +60,10 @@ export interface TableFill {
     readonly startMs: number;
     readonly rows: readonly CountedRow[];
     readonly overflow?: bigint;
+    readonly sampled?: Sampled;
   }[];
+  /** What of its generation was sampled. */
+  readonly sampled?: Sampled;
   /** Added to what the ledger says was seen. */
   readonly seenMore?: bigint;
   readonly lost?: bigint;
@@ -105,7 +109,7 @@ export function blobsOf(fill: HostFill): Map<string, Uint8Array> {
   const createdWallNs = BigInt(fill.createdMs ?? nowMs - 600_000) * 1_000_000n;
   const mergedWallMs = BigInt(fill.mergedMs ?? nowMs - 300);
   const probes = fill.tables.map(
-    ({ schema, rows, overflow = 0n, seenMore = 0n, lost = 0n, folded = false, sealed = false }) => {
+    ({ schema, rows, overflow = 0n, seenMore = 0n, lost = 0n, folded = false, sealed = false, sampled }) => {
       const held = rows.reduce((n, r) => n + r.values[0]!, overflow);
       const ledger = {
         probe: schema.name,
@@ -121,6 +125,7 @@ export function blobsOf(fill: HostFill): Map<string, Uint8Array> {
         sealed,
         readBoottimeNs: 5n,
         excess: 0n,
+        ...(sampled ? { sampled } : {}),
       };
       return {
         uuid,
@@ -234,13 +239,14 @@ export function blobsOf(fill: HostFill): Map<string, Uint8Array> {
         encodeLast({ ...life, rows }),
       );
     }
-    for (const { startMs, rows, overflow = 0n } of table.windows ?? []) {
+    for (const { startMs, rows, overflow = 0n, sampled } of table.windows ?? []) {
       const part: WindowHostValues = {
         host,
         increments: valuesOf(rows, overflow),
         seen: rows.reduce((n, r) => n + r.values[0]!, overflow),
         failed: overflow,
         skipped: 0n,
+        ...(sampled ? { sampled } : {}),
         fromMs: startMs,
         toMs: startMs + 9000,
       };

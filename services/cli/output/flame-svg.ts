@@ -39,7 +39,7 @@ interface Box {
 export function flameSvg({ nodes, title, unit }: Flame): string {
   const compared = nodes[0]?.baselineValue !== undefined;
   // A stack that only the baseline has keeps a box, or nobody would see that it is gone.
-  const size = nodes.map((n) => Math.max(Number(n.value), Number(n.baselineValue ?? 0)));
+  const size = nodes.map((n) => Math.max(0, Number(n.value), Number(n.baselineValue ?? 0)));
   const below = nodes.map(() => 0);
   nodes.forEach((n, i) => i > 0 && (below[n.parent]! += size[i]!));
   // Children may be larger than their parent's larger side where some grew and others shrank.

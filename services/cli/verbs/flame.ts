@@ -61,18 +61,23 @@ function baselineOf(options: Options): StacksBaseline | undefined {
   return Object.keys(baseline).length > 0 ? (baseline as StacksBaseline) : undefined;
 }
 
-/** What tools for flame graphs read: a stack a line, then its count, before it that of the baseline where there is one. */
+/**
+ * What tools for flame graphs read: a stack a line, then its count, before it that of the baseline where there is one. They
+ * know no count below zero, as the residual of sampled stacks may be: it is left out.
+ */
 export function foldedText(answer: QueryStacksResponse): string {
   const compared = answer.baselineTotal !== undefined && answer.baselineTotal !== null;
   const count = (value: string, base: string | undefined): string => (compared ? `${base ?? '0'} ${value}` : value);
   const line = (row: StackRow): string =>
     `${[...Object.values(row.labels).map((text) => text.replace(/[;\s]/g, '_')), row.stack].join(';')} ${count(row.value, row.baselineValue)}\n`;
   const rest =
-    answer.residual !== '0' || (compared && answer.baselineResidual !== '0')
-      ? `[not shown] ${count(answer.residual, answer.baselineResidual)}\n`
+    BigInt(answer.residual) > 0n || (compared && BigInt(answer.baselineResidual ?? '0') > 0n)
+      ? `[not shown] ${count(atLeast0(answer.residual), atLeast0(answer.baselineResidual ?? '0'))}\n`
       : '';
   return answer.rows.map(line).join('') + rest;
 }
+
+const atLeast0 = (value: string): string => (value.startsWith('-') ? '0' : value);
 
 function picture(answer: QueryStacksResponse): string {
   const { nodes, unit, metric, total, baselineTotal } = answer;

@@ -89,7 +89,9 @@ export function* prepareHistogram(
   const bounds = ranked.map(errorBounds(q, result, covered, true));
   const labelled = ranked.reduce((n, g) => n + grouped.totals.at(g), 0n);
   const total = labelled + totalUnlabelled(q, covered);
-  const exact = covered.coverage.exact && covered.overflow === 0n && bounds.every((b) => b === 0n);
+  const totalErrorBound = totalBound(q, result, covered);
+  const exact =
+    covered.coverage.exact && covered.overflow === 0n && totalErrorBound === 0n && bounds.every((b) => b === 0n);
   const notes = [...covered.notes, ...saturated(grouped, ranked, total)];
   if (covered.overflow > 0n) {
     notes.push('observations that lost their labels lost their bucket too: quantiles leave them out');
@@ -111,7 +113,7 @@ export function* prepareHistogram(
         ? 0n
         : result.hosts.reduce((n, { sampled }) => n + sampled.sumSeen - sampled.sumGiven, 0n),
     rest: {
-      totalErrorBound: int64(totalBound(q, result, covered)),
+      totalErrorBound: int64(totalErrorBound),
       unit: metric.schema.unit,
       coverage: { ...covered.coverage, exact },
       notes,

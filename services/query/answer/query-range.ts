@@ -4,7 +4,7 @@ import type { Point, QueryRangeRequest, QueryRangeResponse } from '../../shared/
 import { cover } from './coverage.ts';
 import { timestamp } from './times.ts';
 import { valueAt, type Grouped } from './grouped.ts';
-import { ask, errorBounds, hidesOverflow, labelsOf } from './grouping.ts';
+import { ask, errorBounds, hidesOverflow, labelsOf, totalBound } from './grouping.ts';
 import { findMetric, metricsOf, unitOf } from './metric.ts';
 import { nothing } from './nothing.ts';
 import { fitPage, textBytes, type Prepared } from './page.ts';
@@ -97,7 +97,7 @@ export function* prepareRange(
     withOverflow ? result.unlabelledBySteps.at(s) + result.pendingBySteps[s]! : 0n,
   );
   for (const g of ranked) for (let s = 0; s < steps.count; s++) total[s]! += valueAt(grouped, g, s);
-  const totalsFit = q.selection.rowMatchers.length === 0 || covered.overflow === 0n;
+  const totalsFit = totalBound(q, result, covered) === 0n;
   const exact = covered.coverage.exact && totalsFit && bounds.every((b) => b === 0n);
   const whole = total.reduce((n, t) => n + t, 0n);
   const notes = [...covered.notes, ...saturated(grouped, ranked, whole)];

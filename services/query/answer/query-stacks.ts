@@ -228,7 +228,8 @@ function tree(p: Parts, end: number): Shown {
     (s) => made.add(pathOf(s), s),
   );
   const rest = restOf(p, last);
-  if (rest.value > 0n || (rest.base ?? 0n) > 0n) made.add([notShown], rest);
+  // Below zero where picks gave rows more than was counted by then.
+  if (rest.value !== 0n || (rest.base ?? 0n) !== 0n) made.add([notShown], rest);
   return { last, nodes: made.nodes(p.base !== undefined) };
 }
 

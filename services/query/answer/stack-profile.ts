@@ -37,8 +37,8 @@ export class StackProfile {
   add(frames: readonly string[], labels: readonly (readonly [string, string])[], { value, base = 0n }: Amount): void {
     const locationId = frames.map((name) => this.#location(name)).reverse();
     const label = labels.map(([key, str]) => this.#label(key, str));
-    if (value > 0n) this.#samples.push({ locationId, value: [clamped(value)], label });
-    if (base > 0n) {
+    if (value !== 0n) this.#samples.push({ locationId, value: [clamped(value)], label });
+    if (base !== 0n) {
       const marked = [...label, this.#label(baseMark.key, baseMark.str)];
       this.#samples.push({ locationId, value: [-clamped(base)], label: marked });
     }
