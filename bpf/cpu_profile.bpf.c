@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Where CPUs spend their time: 49 times a second each CPU's clock looks at what runs there, by name and stack. A sample
+ * Where CPUs spend their time: 49 times a second (--profile-hz) each CPU's clock looks at what runs there, by name and stack. A sample
  * stands for its period, so that the sum is the time; idle CPUs are left out. The kernel does not count the samples that
  * it skips; the exact time is in cpu_time.
  */

@@ -8,6 +8,7 @@ import { MusterError } from '../shared/runtime/errors.ts';
 import type { Log } from '../shared/runtime/log.ts';
 import { choose, mismatch } from './load/choose.ts';
 import { checkTableNames, type Live } from './load/clash.ts';
+import { defaultHz } from './load/clock.ts';
 import { fit, type Shrunk } from './load/fit.ts';
 import type { FunctionTarget } from './load/functions.ts';
 import { skipsCounted } from './load/hooks.ts';
@@ -24,6 +25,8 @@ export interface HostLimits {
   readonly budgetBytes: number;
   /** See Wanted's options: which hierarchy names cgroups. */
   readonly cgroupV1?: number;
+  /** Likewise: how often a CPU's clock runs programs. */
+  readonly profileHz?: number;
 }
 
 export interface Admitted {
@@ -79,8 +82,14 @@ export function admit(
     ...[...kept].map(([table, now]) => ({ table, rows: now, declared: tables.find((t) => t.name === table)!.rows })),
   ];
   const { labels = [], functions = [] } = options;
-  const { cgroupV1 = 0 } = host;
-  const wanted = want(probe, spec, host.cpus, host.scope, chosen.rows, { shrunk, labels, cgroupV1, functions });
+  const { cgroupV1 = 0, profileHz = defaultHz } = host;
+  const wanted = want(probe, spec, host.cpus, host.scope, chosen.rows, {
+    shrunk,
+    labels,
+    cgroupV1,
+    functions,
+    profileHz,
+  });
   const lineage = bringUp(kernel, wanted, bytes, log, options);
   const usedBytes = usedByOthers + lineage.billBytes;
   return { lineage, tables: wanted.tables, shrunk, usedBytes, budgetBytes: host.budgetBytes };

@@ -25,14 +25,14 @@ import {
   requirePrivilege,
   resolveScope,
 } from './adapters/host.ts';
-import { Keeper, missingOf } from './adapters/libbpf-keeper.ts';
-import type { FailedProbe } from './adapters/libbpf-keeper.ts';
+import { Keeper, missingOf, type FailedProbe } from './adapters/libbpf-keeper.ts';
 import { LibbpfProbeKernel } from './adapters/libbpf-probe-kernel.ts';
 import { PinRoot } from './adapters/pin-root.ts';
 import { listen } from './adapters/unix-keeper-socket.ts';
 import type { KeeperSocket } from './adapters/unix-keeper-socket.ts';
 import { lineBytesMax, formatError, replyTo } from './keeper/protocol.ts';
 import { billBytes } from './load/bill.ts';
+import { defaultHz, hz } from './load/clock.ts';
 import type { Live } from './load/clash.ts';
 import { parseFunction, splitFunctions, type FunctionTarget } from './load/functions.ts';
 import { fit, parseBytes } from './load/fit.ts';
@@ -80,6 +80,7 @@ const settings = {
     value: 'PROBE=LABEL,…',
     repeat: true,
   },
+  profileHz: { schema: hz, help: 'samples a second and CPU of cpu_profile', value: 'N', fallback: String(defaultHz) },
   memoryBudget: {
     schema: z.string().transform((v, context) => {
       const bytes = parseBytes(v);
@@ -138,6 +139,7 @@ async function main(): Promise<number> {
     cpus: possibleCpus(),
     scope: resolveScope(values.scope),
     budgetBytes: values.memoryBudget,
+    profileHz: values.profileHz,
     cgroupV1: cgroupV1(() => kernelEnum(kernel.types(), 'cgroup_subsys_id')),
   };
   const { loaded, failed } = bringUpAll(kernel, objects, host, values, log);
@@ -187,7 +189,7 @@ function agentNeedsBpf(): boolean | undefined {
 function bringUpAll(
   kernel: LibbpfProbeKernel,
   objects: string,
-  { cpus, scope, budgetBytes, cgroupV1 = 0 }: HostLimits,
+  { cpus, scope, budgetBytes, cgroupV1 = 0, profileHz = defaultHz }: HostLimits,
   values: ValuesOf<typeof settings>,
   log: Log,
 ): { loaded: LoadedLineage[]; failed: FailedProbe[] } {
@@ -241,7 +243,7 @@ function bringUpAll(
       const chosen = fitted.get(probe);
       if (!chosen) throw refused.get(probe)!;
       for (const shrunk of chosen.shrunk) log.warn({ probe, ...shrunk, cpus }, 'table sized down to the memory budget');
-      const options = { shrunk: chosen.shrunk, labels: labels.get(probe) ?? [], cgroupV1, functions };
+      const options = { shrunk: chosen.shrunk, labels: labels.get(probe) ?? [], cgroupV1, functions, profileHz };
       loaded.push(bringUp(kernel, want(probe, spec, cpus, scope, chosen.rows, options), bytes, log));
     });
   }

@@ -32,6 +32,7 @@ describe('options', () => {
     [{ scope: '/a' }, '--scope'],
     [{ rows: ['syscalls=0'] }, '--rows'],
     [{ memoryBudget: '64MB' }, '--memory-budget'],
+    [{ profileHz: '1000' }, '--profile-hz'],
     [{ probes: 'a b' }, '--probes'],
     [{ pinRoot: 'relative' }, '--pin-root'],
     [{ logLevel: 'loud' }, '--log-level'],

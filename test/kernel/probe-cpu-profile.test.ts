@@ -53,3 +53,22 @@ test('samples add up to the time on a CPU, each at its period, and stand below t
   await generator.end();
   expectBalanced(probe);
 });
+
+test('at another rate each sample counts another period, and the hook tells the rate', async (t) => {
+  if (!requireBpf(t)) return;
+  const { directory, scope } = ownCgroup(t);
+  const probe = loadProbe(t, 'cpu_profile', { scope, profileHz: 99 });
+  assert.deepEqual(
+    probe.meta.programs.map((p) => p.hook),
+    ['perf_event/99hz'],
+  );
+  const generator = await Generator.start([
+    ...['--threads', 1, '--call', 'spin', '--calls', 4000, '--comm', 'burns', '--cgroup', directory],
+  ]);
+  await generator.run();
+  await generator.end();
+  const { count: samples } = sumOf(labelled(probe, 'cpu_samples'), { comm: 'burns' });
+  assert.ok(samples > 0n);
+  assert.equal(sumOf(labelled(probe, 'cpu_profile'), { comm: 'burns' }).count, samples * 10_101_010n);
+  expectBalanced(probe);
+});

@@ -11,6 +11,7 @@ import { LibbpfProbeKernel } from '../../services/loader/adapters/libbpf-probe-k
 import { PinRoot } from '../../services/loader/adapters/pin-root.ts';
 import { requirePrivilege, resolveScope } from '../../services/loader/adapters/host.ts';
 import { readObject } from '../../services/loader/object/object.ts';
+import { defaultHz } from '../../services/loader/load/clock.ts';
 import type { FunctionTarget } from '../../services/loader/load/functions.ts';
 import { want } from '../../services/loader/load/wanted.ts';
 import { bringUp } from '../../services/loader/loader.ts';
@@ -172,6 +173,7 @@ export interface LoadOptions {
   readonly functions?: readonly FunctionTarget[];
   /** See want(). */
   readonly cgroupV1?: number;
+  readonly profileHz?: number;
 }
 
 /** Loads a probe for the length of the test: a built one, or the object given. */
@@ -189,7 +191,9 @@ export function loadProbe(
   const spec = readObject(bytes);
   const rows = new Map(options.rows === undefined ? [] : [[spec.tables[0]!.name, options.rows]]);
   const { labels = [], cgroupV1 = 0, functions = [] } = options;
-  const wanted = want(name, spec, possibleCpus(), resolveScope(options.scope), rows, { labels, cgroupV1, functions });
+  const { profileHz = defaultHz } = options;
+  const chosen = { labels, cgroupV1, functions, profileHz };
+  const wanted = want(name, spec, possibleCpus(), resolveScope(options.scope), rows, chosen);
   const loaded = bringUp(new LibbpfProbeKernel(root), wanted, bytes, silentLog);
   const lineage = createPinnedTables(root.path).open(`${name}/${loaded.uuid}`);
   t.after(() => {

@@ -117,6 +117,17 @@ test('other help text alone changes no lineage', () => {
   assert.equal(up(kernel, wanted({ changes: { help: 'other words' } })).adopted, true);
 });
 
+test('another rate of a clock is another lineage, and told in the hook', () => {
+  const kernel = new FakeProbeKernel();
+  const programs = [{ name: 'on_event', hook: 'perf_event', optional: false }];
+  const at = (options: { profileHz?: number }): ReturnType<typeof bringUp> =>
+    up(kernel, want('tiny', { ...spec(), programs }, 2, everywhere, new Map(), options));
+  assert.deepEqual(at({}).programs, [{ name: 'on_event', hook: 'perf_event/49hz', state: 'attached' }]);
+  assert.equal(at({ profileHz: 49 }).adopted, true);
+  assert.equal(at({ profileHz: 99 }).adopted, false);
+  assert.deepEqual(kernel.done.slice(-2), ['end 1', 'start 2']);
+});
+
 test('a lineage whose program was detached is not continued; its maps are left alone', () => {
   const kernel = new FakeProbeKernel();
   const first = up(kernel);

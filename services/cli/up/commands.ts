@@ -104,6 +104,7 @@ export function commandOf(role: RoleName, f: CommandFacts): Command {
           ...flag('--scope', options.scope),
           ...each('--rows', options.rows),
           ...each('--with', options.with),
+          ...flag('--profile-hz', options.profileHz),
           ...flag('--memory-budget', options.memoryBudget),
         ],
         ...json,

@@ -24,6 +24,7 @@ export const upOptionSpecs: readonly OptionSpec[] = [
     help: "opt-in labels of a probe's events: cgroup, container, pod, process, cmdline",
     repeat: true,
   },
+  { flag: '--profile-hz <n>', help: 'samples a second and CPU of cpu_profile, 1 to 999 (default 49)' },
   { flag: '--memory-budget <size>', help: 'kernel memory for the maps of all probes together (default 256MiB)' },
   {
     flag: '--pin-root <dir>',
@@ -73,6 +74,10 @@ const schema = z.object({
     .optional(),
   rows: z.array(z.string().regex(/^[a-z][a-z0-9_]*=[1-9]\d*$/, 'not TABLE=N')).default([]),
   with: z.array(z.string().regex(/^[a-z][a-z0-9_]*=[a-z]+(,[a-z]+)*$/, 'not PROBE=LABEL,LABEL')).default([]),
+  profileHz: z
+    .string()
+    .regex(/^[1-9]\d{0,2}$/, 'not a whole number from 1 to 999')
+    .optional(),
   memoryBudget: z
     .string()
     .regex(/^\d{1,12}(KiB|MiB|GiB)?$/, 'not a size such as 64MiB')

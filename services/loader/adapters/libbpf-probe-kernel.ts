@@ -20,9 +20,6 @@ import type { ProgramSpec } from '../object/object.ts';
 import { bootId, kernelTypes } from './host.ts';
 import { pinText, type PinRoot } from './pin-root.ts';
 
-/** 49 times a second: no multiple of what programs like to do, and rare enough to cost nothing. */
-const clockPeriodNs = 20_408_163;
-
 interface Loaded {
   readonly object: BpfObject;
   readonly missing: ReadonlyMap<string, string>;
@@ -167,10 +164,10 @@ function attach(loaded: Loaded, wanted: Wanted): Map<string, string> {
   return missing;
 }
 
-function attachOne(object: BpfObject, { name, hook, targets }: ProgramSpec): Refusal | undefined {
-  if (hook === 'perf_event') {
+function attachOne(object: BpfObject, { name, hook, targets, periodNs }: ProgramSpec): Refusal | undefined {
+  if (periodNs !== undefined) {
     for (const cpu of onlineCpus()) {
-      const refusal = object.attachClock(name, cpu, clockPeriodNs);
+      const refusal = object.attachClock(name, cpu, periodNs);
       if (refusal) return refusal;
     }
     return undefined;

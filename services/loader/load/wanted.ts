@@ -10,6 +10,7 @@ import { MusterError } from '../../shared/runtime/errors.ts';
 import { nearest } from '../../shared/runtime/settings.ts';
 import type { ObjectSpec, ProgramSpec } from '../object/object.ts';
 import { billBytes } from './bill.ts';
+import { defaultHz, withClock } from './clock.ts';
 import { withFunctions, type FunctionTarget } from './functions.ts';
 import { withOwner } from './owner.ts';
 
@@ -58,6 +59,7 @@ export function want(
     labels = [],
     cgroupV1 = 0,
     functions = [],
+    profileHz = defaultHz,
   }: {
     readonly shrunk?: readonly { readonly table: string; readonly declared: number }[];
     /** Opt-in labels. */
@@ -66,6 +68,8 @@ export function want(
     readonly cgroupV1?: number;
     /** Functions to attach to, of an object that leaves them open. */
     readonly functions?: readonly FunctionTarget[];
+    /** Runs a second and CPU of programs of the clock. */
+    readonly profileHz?: number;
   } = {},
 ): Wanted {
   const owner = withOwner(probe, spec, labels, cgroupV1);
@@ -118,7 +122,7 @@ export function want(
     probe,
     cpus,
     scope,
-    programs: attached.programs,
+    programs: withClock(attached.programs, profileHz),
     tables,
     schemaHash: schemaHash(tables).toString(16).padStart(16, '0'),
     declaredRows: Object.fromEntries(shrunk.map((s) => [s.table, s.declared])),

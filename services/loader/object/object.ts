@@ -27,6 +27,8 @@ export interface ProgramSpec {
     /** What the program is told, to tell them apart. */
     readonly cookie: bigint;
   }[];
+  /** Of a program that a CPU's clock runs: time between two runs (load/clock.ts). */
+  readonly periodNs?: number;
 }
 
 export interface Variable {
