@@ -113,7 +113,7 @@ export const bugs: readonly PlantedBug[] = [
   },
   {
     name: 'confuse the generations of a lineage',
-    file: 'services/aggregator/merge/lineages.ts',
+    file: 'services/aggregator/merge/generations.ts',
     find: `lineage.open.find((g) => g.generation === generation);`,
     replace: `lineage.open.find((g) => g.generation >= generation - 1n);`,
   },
