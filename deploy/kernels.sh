@@ -5,6 +5,7 @@
 #
 #   SUITE <tab> ok <tab> FOLDER        FOLDER/vmlinuz, FOLDER/release, FOLDER/vmxnet3.ko
 #   SUITE <tab> missing <tab> WHY
+#   SUITE <tab> unreachable <tab> WHY  the mirror gave nothing: no network, or the suite has left it
 #
 #   deploy/kernels.sh SUITE…           e.g. bookworm trixie bullseye
 set -euo pipefail
@@ -23,6 +24,7 @@ mirror() {
     sed -n "s/^$own main //p" | head -n 1
 }
 
+# Prints why not, and fails: with 3 where the mirror gave nothing.
 fetch() { # suite, folder to make
   local suite=$1 folder=$2 uri apt package
   uri=$(mirror)
@@ -38,14 +40,14 @@ fetch() { # suite, folder to make
     # A suite past its life is signed for good, and its date has passed.
     -o Acquire::Check-Valid-Until=false -o Acquire::Retries=2 -o Acquire::http::Timeout=30
   )
-  apt-get "${options[@]}" update >&2 || { echo "its package list cannot be had from the mirror"; return 1; }
+  apt-get "${options[@]}" update >&2 || { echo "its package list cannot be had from the mirror"; return 3; }
   package=$(apt-cache "${options[@]}" depends --important linux-image-cloud-amd64 2>/dev/null |
     sed -n 's/^ *Depends: \(linux-image-[0-9].*\)$/\1/p' | head -n 1)
   [ -n "$package" ] || { echo 'it has no linux-image-cloud-amd64'; return 1; }
   say "fetching $package ($suite)"
   rm -rf "$folder.part" && mkdir -p "$folder.part/tree"
   (cd "$folder.part" && apt-get "${options[@]}" download "$package") >&2 ||
-    { echo "$package cannot be had from the mirror"; return 1; }
+    { echo "$package cannot be had from the mirror"; return 3; }
   dpkg-deb -x "$folder.part"/*.deb "$folder.part/tree" || { echo "$package cannot be unpacked"; return 1; }
   local release=${package#linux-image-} module
   cp "$folder.part/tree/boot/vmlinuz-$release" "$folder.part/vmlinuz"
@@ -76,7 +78,8 @@ for suite in "$@"; do
   elif why=$(fetch "$suite" "$folder"); then
     printf '%s\tok\t%s\n' "$suite" "$folder"
   else
+    [ $? = 3 ] && state=unreachable || state=missing
     rm -rf "$folder.part"
-    printf '%s\tmissing\t%s\n' "$suite" "${why:-see above}"
+    printf '%s\t%s\t%s\n' "$suite" "$state" "${why:-see above}"
   fi
 done

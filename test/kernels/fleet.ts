@@ -2,47 +2,71 @@
  * The fleet: `muster up` on this host (bus, store, aggregator, query server, and an agent of its own: one host more),
  * and guests that report to its bus. Everything is asked through gRPC.
  */
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { removePins } from '../../services/cli/adapters/up-driver.ts';
 import type { MethodName, RequestOf, ResponseOf } from '../../services/shared/contract/query.ts';
-import { Instance, root } from '../integration/instance.ts';
+import { Instance, isRunning, root, until } from '../integration/instance.ts';
 import { Guest, powerOffAll, type GuestPlan, type GuestPlaces } from './guest.ts';
 
 /** This host's name in answers. */
 export const reference = 'reference';
-/** Of the guests: an emulated machine pays much for each read. */
-const interval = '2s';
 /** An answer is waited for this long: an emulated host on a busy machine is slow, and a wrong answer stays wrong. */
 const patienceMs = 300_000;
+const bootsAtOnce = 3;
+/** Where pins of a run are: its process is part of the name. */
+const pins = { folder: '/sys/fs/bpf', name: 'muster-kernels-' } as const;
 
 export class Fleet {
   readonly guests = new Map<string, Guest>();
+  private places: GuestPlaces | undefined;
+  private ending: Promise<void> | undefined;
 
   private constructor(
     private readonly up: Instance,
-    private readonly places: GuestPlaces,
+    private readonly run: string,
+    private readonly pinRoot: string,
   ) {}
 
-  static async start(image: string, probes: readonly string[]): Promise<Fleet> {
+  /** Starts this host's part; ready() waits for it. */
+  static async launch(probes: readonly string[]): Promise<Fleet> {
+    sweepPins();
     const run = mkdtempSync(join(tmpdir(), 'muster-kernels-'));
+    const pinRoot = join(pins.folder, `${pins.name}${process.pid}`);
     // Room for the names of whatever else runs here.
     const flags = ['--host', reference, '--probes', probes.join(','), '--rows', 'syscalls=65536'];
     // As the guests do, it ends with this process.
-    const up = await Instance.start(flags, {
+    const up = await Instance.launch([...flags, '--pin-root', pinRoot], {
       stateDir: join(run, 'up'),
       wrapper: ['setpriv', '--pdeathsig', 'TERM'],
     });
+    return new Fleet(up, run, pinRoot);
+  }
+
+  async ready(image: string): Promise<void> {
+    const { up, run } = this;
+    await until('muster up answers', () => up.exitCode !== undefined || up.stderr.includes('answering on'), patienceMs);
+    if (up.exitCode !== undefined) throw new Error(`muster up ended with ${up.exitCode}:\n${up.stderr}`);
     const { nats } = JSON.parse(readFileSync(join(up.stateDir, 'ports.json'), 'utf8')) as { nats: number };
-    return new Fleet(up, { image, run, logs: join(root, 'build/kernels/logs'), nats, interval });
+    this.places = { image, run, logs: join(root, 'build/kernels/logs'), nats };
   }
 
   async boot(plan: GuestPlan): Promise<Guest> {
-    const guest = await Guest.start(plan, this.places);
+    const guest = await Guest.start(plan, this.places!);
     this.guests.set(plan.name, guest);
     await guest.ready();
     return guest;
+  }
+
+  /** Boots these, few at a time: more would get in each other's way. */
+  async bootAll(plans: readonly GuestPlan[]): Promise<void> {
+    const rest = [...plans];
+    const next = async (): Promise<void> => {
+      for (let plan = rest.shift(); plan; plan = rest.shift()) await this.boot(plan);
+    };
+    await Promise.all(Array.from({ length: bootsAtOnce }, next));
   }
 
   ask<M extends MethodName>(method: M, request: Partial<RequestOf<M>>): Promise<ResponseOf<M>> {
@@ -68,13 +92,32 @@ export class Fleet {
     }
   }
 
-  async end(): Promise<void> {
-    await powerOffAll();
-    await this.up.stop();
-    rmSync(this.places.run, { recursive: true, force: true });
+  /** Everything off and removed; however often it is called. */
+  end(): Promise<void> {
+    this.ending ??= (async () => {
+      await powerOffAll();
+      await this.up.stop();
+      // `up` keeps what it could not publish for its next start, which here never comes.
+      removePins(this.pinRoot);
+      rmSync(this.run, { recursive: true, force: true });
+    })();
+    return this.ending;
+  }
+
+  /** CPU time of each machine so far. */
+  cost(): string {
+    return [...this.guests.values()].map((g) => `${g.plan.name} ${g.cpuS().toFixed(0)} s`).join(', ');
   }
 
   private consoles(): string {
     return [...this.guests.values()].map((g) => `--- ${g.plan.name}\n${g.tail().slice(-1000)}`).join('\n');
+  }
+}
+
+/** Of runs that were killed. */
+function sweepPins(): void {
+  for (const name of readdirSync(pins.folder)) {
+    if (name.startsWith(pins.name) && !isRunning(Number(name.slice(pins.name.length))))
+      removePins(join(pins.folder, name));
   }
 }

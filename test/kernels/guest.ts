@@ -3,11 +3,12 @@
  * qemu's own address translation, through which it reaches the loopback of this host at 10.0.2.2, and nothing else is
  * asked of it. It ends with this process, in whatever way that ends. Flags: docs/kernels.md says why they are these.
  */
-import { spawn, type ChildProcess } from 'node:child_process';
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { appendFileSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { root } from '../integration/instance.ts';
 import type { Kernel } from './kernels.ts';
 import { Qmp } from './qmp.ts';
 
@@ -21,6 +22,12 @@ export interface GuestPlan {
   readonly words?: readonly string[];
   /** Probes of its keeper; none: neither keeper nor agent is started. */
   readonly probes: readonly string[];
+  /** Loader and agent as they are installed; otherwise each bundled into one file. */
+  readonly installed?: boolean;
+  /** Between two reads of its agent, which an emulated machine pays much for: those of every probe most. */
+  readonly interval: string;
+  /** CPUs, 1 unless said: of several, one waits for the other with all its might where this host has fewer. */
+  readonly cpus?: number;
   /** How far its clock is ahead of this host's. */
   readonly clockAheadMs?: number;
 }
@@ -33,7 +40,6 @@ export interface GuestPlaces {
   readonly logs: string;
   /** Port of the bus on this host's loopback. */
   readonly nats: number;
-  readonly interval: string;
 }
 
 export interface Answer {
@@ -43,6 +49,8 @@ export interface Answer {
 
 /** CPU time that a guest may take for anything: emulated, and on a machine that has other work besides. */
 const cpuBoundS = 240;
+/** One that uses none of it waits for what will not come. */
+const patienceMs = 300_000;
 const memory = '512';
 
 export class Guest {
@@ -52,6 +60,7 @@ export class Guest {
   private readonly waiting = new Map<string, (answer: Answer) => void>();
   private isUp = false;
   private ended = false;
+  private usedS = 0;
 
   private constructor(
     readonly plan: GuestPlan,
@@ -107,6 +116,7 @@ export class Guest {
 
   /** The power goes, without a word to the kernel. Resolves when the machine is gone. */
   async powerOff(): Promise<void> {
+    this.usedS = this.cpuS();
     this.qmp?.close();
     this.commands?.destroy();
     this.process.kill('SIGKILL');
@@ -114,13 +124,16 @@ export class Guest {
     running.delete(this);
   }
 
-  /** Waits, and gives up when the guest has used up its CPU time or has ended: not when this host is slow. */
+  /** Waits, and gives up when the guest has used up its CPU time, or idles, or has ended: not when this host is slow. */
   async until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
     const bound = this.cpuS() + cpuBoundS;
+    const end = performance.now() + patienceMs;
     while (!(await holds())) {
       if (this.ended) throw new Error(`guest ${this.plan.name} ended while ${what}\n${this.tail()}`);
       if (this.cpuS() > bound)
         throw new Error(`guest ${this.plan.name}: ${what}: not within ${cpuBoundS} s of its CPU time\n${this.tail()}`);
+      if (performance.now() > end)
+        throw new Error(`guest ${this.plan.name}: ${what}: not within ${patienceMs / 1000} s\n${this.tail()}`);
       await sleep(100);
     }
   }
@@ -132,7 +145,7 @@ export class Guest {
       const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
       return (Number(fields[11]) + Number(fields[12])) / 100;
     } catch {
-      return 0;
+      return this.usedS;
     }
   }
 
@@ -177,11 +190,12 @@ export class Guest {
 }
 
 function flags(plan: GuestPlan, places: GuestPlaces, at: (what: string) => string, console: string): string[] {
-  const { kernel, words = [], probes, host, clockAheadMs = 0 } = plan;
+  const { kernel, words = [], probes, host, installed = false, cpus = 1, clockAheadMs = 0 } = plan;
   const line = [
-    'console=ttyS0 panic=-1 quiet tsc=reliable no_timer_check root=/dev/nvme0n1 ro rootfstype=ext4 init=/init',
-    `muster_host=${host} muster_nats=${places.nats} muster_interval=${places.interval}`,
-    `muster_probes=${probes.join(',')}`,
+    `console=ttyS0 panic=-1 quiet tsc=reliable tsc_early_khz=${tscKhz()} no_timer_check`,
+    'root=/dev/nvme0n1 ro rootfstype=ext4 init=/init',
+    `muster_host=${host} muster_nats=${places.nats} muster_interval=${plan.interval}`,
+    `muster_probes=${probes.join(',')} muster_program=${installed ? 'main' : 'bundle'}`,
     ...words,
   ].join(' ');
   const clock = new Date(Date.now() + clockAheadMs).toISOString().slice(0, 19);
@@ -192,7 +206,19 @@ function flags(plan: GuestPlan, places: GuestPlaces, at: (what: string) => strin
     `chardev:${id}`,
   ];
   return [
-    ...['-accel', 'tcg', '-cpu', 'max,-cx16', '-m', memory, '-smp', '2', '-nodefaults', '-nographic', '-no-reboot'],
+    ...[
+      '-accel',
+      'tcg,tb-size=256',
+      '-cpu',
+      'max,-cx16',
+      '-m',
+      memory,
+      '-smp',
+      String(cpus),
+      '-nodefaults',
+      '-nographic',
+      '-no-reboot',
+    ],
     ...['-kernel', kernel.image, '-append', line, '-rtc', `base=${clock}`],
     ...[
       '-drive',
@@ -206,6 +232,13 @@ function flags(plan: GuestPlan, places: GuestPlaces, at: (what: string) => strin
     ...['-qmp', `unix:${at('qmp')},server=on,wait=off`],
   ];
 }
+
+/**
+ * Of the counter that guests see, which is this host's. A guest that measured it itself, and got no CPU for a moment
+ * meanwhile, has a clock that runs several times too fast.
+ */
+const tscKhz = (): number => (khz ??= Number(execFileSync(join(root, 'build/test/tsc'), { encoding: 'utf8' })));
+let khz: number | undefined;
 
 const running = new Set<Guest>();
 

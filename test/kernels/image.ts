@@ -1,7 +1,8 @@
 /**
  * The one root file system that all guests share, read-only: busybox, Node, the product as it is installed (production
- * dependencies only), its BPF objects as this host built them, and each kernel's network module. Made anew when
- * something of it has changed.
+ * dependencies only), its BPF objects as this host built them, and each kernel's network module. Loader and agent are
+ * there once more, each bundled into one file: emulated, Node takes three times as long to load the many. Made anew
+ * when something of it has changed.
  */
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -46,6 +47,7 @@ export function buildImage(kernels: readonly Kernel[]): string {
   cpSync(join(root, 'build/bpf'), join(product, 'build/bpf'), { recursive: true });
   copyFileSync(join(root, 'package.json'), join(product, 'package.json'));
   cpSync(productionModules(), join(product, 'node_modules'), { recursive: true, verbatimSymlinks: true });
+  for (const service of ['loader', 'agent']) bundle(join(product, 'dist/services', service));
   rmSync(image, { force: true });
   execFileSync('mkfs.ext4', ['-q', '-F', '-d', tree, '-O', '^has_journal', '-m', '0', image, imageSize], {
     stdio: ['ignore', 'ignore', 'inherit'],
@@ -70,6 +72,20 @@ function digest(kernels: readonly Kernel[]): string {
   hash.update(JSON.stringify(kernels.map((k) => k.release)));
   hash.update(process.version);
   return hash.digest('hex');
+}
+
+/** main.js of a service and all it imports, but for native code and what starts threads of its own: bundle.js. */
+function bundle(service: string): void {
+  const out = ['--bundle', '--platform=node', '--format=esm', `--outfile=${join(service, 'bundle.js')}`];
+  const apart = ['ffi-napi', '@2060.io/ref-napi', 'pino'].map((name) => `--external:${name}`);
+  const require =
+    'import { createRequire as requireOf } from "node:module"; const require = requireOf(import.meta.url);';
+  // The compiler that tsx brings.
+  execFileSync(
+    join(root, 'node_modules/.bin/esbuild'),
+    [join(service, 'main.js'), ...out, ...apart, `--banner:js=${require}`, '--log-level=error'],
+    { stdio: ['ignore', 'ignore', 'inherit'] },
+  );
 }
 
 /** node_modules without what only development needs, removed by npm itself; works offline. */

@@ -1,7 +1,8 @@
 #!/bin/busybox sh
 # Process 1 of a guest: mounts, network, keeper and agent as in production, then commands from the second serial port.
 # What differs between guests comes with the kernel's command line, whose words are this script's environment:
-#   muster_host, muster_nats (port on the host), muster_interval, muster_probes (empty: nothing is started)
+#   muster_host, muster_nats (port on the host), muster_interval, muster_probes (empty: nothing is started),
+#   muster_program (main: as installed; bundle: in one file)
 # A command is one line "ID COMMAND"; its answer one line "ID EXIT-CODE OUTPUT-IN-BASE64".
 /bin/busybox mount -t tmpfs tmpfs /run
 /bin/busybox mkdir /run/bin /run/muster
@@ -27,16 +28,20 @@ chgrp $id /run/muster
 chmod 750 /run/muster
 # The words of `muster up` (services/cli/up/commands.ts), with which it starts the same two.
 keep() {
-  node $services/loader/main.js --keep --probes "$muster_probes" --gid $id --socket /run/muster/keeper.sock \
+  node $services/loader/$muster_program.js --keep --probes "$muster_probes" --gid $id --socket /run/muster/keeper.sock \
     </dev/null >/dev/console 2>&1 &
-  while [ ! -S /run/muster/keeper.sock ]; do sleep 0.2; done
+  # A machine without a keeper is of no use: the power goes.
+  while [ ! -S /run/muster/keeper.sock ]; do
+    kill -0 $! || poweroff -f
+    sleep 0.2
+  done
 }
 # agent NAME: in place of the one that runs.
 cat >/run/agent <<END
   [ ! -f /run/agent.pid ] || kill \$(cat /run/agent.pid)
   # By its path: this shell would take its own.
   /usr/bin/setpriv --inh-caps=-all,+setuid,+setgid,+bpf /usr/bin/setpriv --bounding-set=-all --no-new-privs \
-    node $services/agent/main.js --host "\$1" --interval "$muster_interval" --nats "10.0.2.2:$muster_nats" \
+    node --max-semi-space-size=1 $services/agent/$muster_program.js --host "\$1" --interval "$muster_interval" --nats "10.0.2.2:$muster_nats" \
     --socket /run/muster/keeper.sock --uid $id --gid $id </dev/null >/dev/console 2>&1 &
   echo \$! >/run/agent.pid
 END
@@ -45,11 +50,15 @@ if [ -n "$muster_probes" ]; then
   sh /run/agent "$muster_host"
 fi
 
-stty -F /dev/ttyS1 raw -echo
+# By lines: one read gives one of them. The shell's own `read` takes byte after byte, and forgets those of half a line
+# when a child ends meanwhile.
+stty -F /dev/ttyS1 -echo -onlcr
 exec 3<>/dev/ttyS1
 echo "up 0 $(cat /proc/uptime | base64 -w 0)" >&3
-while read -r id command <&3; do
+while line=$(dd bs=4096 count=1 status=none <&3); do
   (
+    id=${line%% *}
+    command=${line#* }
     code=0
     sh -c "$command" >"/tmp/$id" 2>&1 </dev/null || code=$?
     echo "$id $code $(base64 -w 0 "/tmp/$id")" >&3

@@ -13,7 +13,14 @@ export interface Kernel {
   readonly module: string;
 }
 
-export type Found = Kernel | { readonly suite: string; readonly missing: string };
+export interface Missing {
+  readonly suite: string;
+  /** Why. */
+  readonly missing: string;
+  /** The mirror gave nothing: nothing is wrong here. */
+  readonly unreachable: boolean;
+}
+export type Found = Kernel | Missing;
 
 export const suites = ['bookworm', 'trixie', 'bullseye'] as const;
 export type Suite = (typeof suites)[number];
@@ -28,7 +35,10 @@ export function findKernels(): Map<Suite, Found> {
   return new Map(
     suites.map((suite): [Suite, Found] => {
       const [, state, rest] = lines.get(suite) ?? [];
-      if (state !== 'ok') return [suite, { suite, missing: rest ?? `deploy/kernels.sh ended with ${run.status}` }];
+      if (state !== 'ok') {
+        const missing = rest ?? `deploy/kernels.sh ended with ${run.status}`;
+        return [suite, { suite, missing, unreachable: state === 'unreachable' }];
+      }
       const file = (name: string): string => join(rest!, name);
       return [
         suite,

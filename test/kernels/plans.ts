@@ -11,6 +11,7 @@ export const builtIn = readdirSync(join(root, 'build/bpf'))
   .filter((name) => name.endsWith('.bpf.o'))
   .map((name) => name.replace('.bpf.o', ''));
 const few = ['syscalls', 'runqueue'];
+const usual = { probes: few, interval: '2s' } as const;
 /** Those that rely on no program of theirs being preempted by itself. */
 const soleWriters = [...few, 'cpu_time', 'softirq', 'syscall_latency'];
 
@@ -36,15 +37,26 @@ export function plan(own: Kernel, found: ReadonlyMap<Suite, Found>): Plans {
   const all = [...builtIn, upgradeProbe];
   return {
     six: [
-      { name: 'older', host: 'older', kernel: own, probes: all },
-      { name: 'newer', host: 'newer', kernel: newer, probes: all },
-      { name: 'preempt', host: 'preempt', kernel: newer, probes: soleWriters, words: ['preempt=full'] },
-      { name: 'clock', host: 'clock', kernel: own, probes: few, clockAheadMs },
-      { name: 'cut', host: 'cut', kernel: newer, probes: few },
-      { name: 'off', host: 'off', kernel: own, probes: few },
+      { name: 'older', host: 'older', kernel: own, probes: all, installed: true, cpus: 2, interval: '6s' },
+      { name: 'newer', host: 'newer', kernel: newer, probes: all, installed: true, cpus: 2, interval: '6s' },
+      {
+        name: 'preempt',
+        host: 'preempt',
+        kernel: newer,
+        probes: soleWriters,
+        words: ['preempt=full'],
+        cpus: 2,
+        interval: '2s',
+      },
+      { name: 'clock', host: 'clock', kernel: own, ...usual, clockAheadMs },
+      { name: 'cut', host: 'cut', kernel: newer, ...usual },
+      { name: 'off', host: 'off', kernel: own, ...usual },
     ],
-    twin: { name: 'twin', host: 'preempt', kernel: own, probes: few },
-    old: old === undefined || 'missing' in old ? undefined : { name: 'old', host: 'old', kernel: old, probes: [] },
+    twin: { name: 'twin', host: 'preempt', kernel: own, ...usual },
+    old:
+      old === undefined || 'missing' in old
+        ? undefined
+        : { name: 'old', host: 'old', kernel: old, ...usual, probes: [] },
   };
 }
 

@@ -67,18 +67,24 @@ function versionOf(name: string): string | undefined {
   }
 }
 
+/** For a process that tries something out: on a slow or busy machine Node alone takes many seconds. */
+const trialMs = 60_000;
+
+const endOf = (run: { signal: string | null; status: number | null }): string =>
+  run.signal === 'SIGTERM' ? `no answer within ${trialMs / 1000} s` : `ended with ${run.signal ?? run.status}`;
+
 /** In a process of its own: a native module that does not fit may end the process that loads it. */
 function libbpf(): HostFacts['libbpf'] {
   const program = `import ffi from 'ffi-napi'; console.log(ffi.Library('libbpf.so.1', { libbpf_version_string: ['string', []] }).libbpf_version_string())`;
   const run = spawnSync(process.execPath, ['--input-type=module', '-e', program], {
     cwd: import.meta.dirname,
     encoding: 'utf8',
-    timeout: 10_000,
+    timeout: trialMs,
   });
   const version = run.stdout?.trim();
   if (run.status === 0 && version) return { version: `libbpf ${version.replace(/^v/, '')}` };
   return {
-    error: run.stderr?.split('\n').find((line) => line.includes('Error')) ?? `ended with ${run.signal ?? run.status}`,
+    error: run.stderr?.split('\n').find((line) => line.includes('Error')) ?? endOf(run),
   };
 }
 
@@ -91,7 +97,7 @@ const report = z.object({
 export function kernelReport(services: string): HostFacts['features'] {
   const run = spawnSync(process.execPath, [join(services, 'loader/main.js'), '--features'], {
     encoding: 'utf8',
-    timeout: 30_000,
+    timeout: trialMs,
   });
   try {
     if (run.status === 0) return { agentNeedsBpf: undefined, ...report.parse(JSON.parse(run.stdout)) };
@@ -102,7 +108,7 @@ export function kernelReport(services: string): HostFacts['features'] {
     ?.split('\n')
     .find((line) => line.startsWith('error: '))
     ?.slice('error: '.length);
-  return { error: `could not be tried: ${said ?? `ended with ${run.signal ?? run.status}`}` };
+  return { error: `could not be tried: ${said ?? endOf(run)}` };
 }
 
 async function listenState(subject: DoctorSubject): Promise<string> {
