@@ -210,3 +210,20 @@ test('a distribution that was sampled: its sum is exact, and a selection that no
     assert.deepEqual([none.total, none.coverage!.exact], ['0', false]);
   }
 });
+
+test('a host of which no call was picked yet is a row of its own all the same', () => {
+  const sampled: Sampled = { ...nothingSampled, seen: 5n, given: 0n, weightMax: 256n };
+  const names = Array.from({ length: 300 }, (_, i) => `h${i}`);
+  const fleet = fleetOf(
+    names.map((host) => ({
+      host,
+      tables: [{ schema: syscalls, rows: [], windows: [{ startMs: first, rows: [], sampled }] }],
+    })),
+  );
+  const reply = ask(fleet, 'Query', { groupBy: ['host'], pageSize: 1000 });
+  assert.equal(reply.total, String(5 * names.length));
+  assert.deepEqual(
+    reply.rows.map((r) => [r.value, r.hosts]),
+    names.map(() => ['5', 1]),
+  );
+});

@@ -145,7 +145,7 @@ export function* scan(request: ScanRequest): Generator<void, Scan> {
       const place = scanning.places.of(table, host);
       if (time.kind === 'all') {
         const { sampled } = accountOf(host, table);
-        addPending(scanning, account, place, sampled, 0);
+        addPending(scanning, hosts.length - 1, account, place, sampled, 0);
         for (const { values } of [...table.bases, ...table.lasts]) {
           addBlock(scanning, hosts.length - 1, account, place, values, 0, spreadOf(sampled));
           sinceYield += values.count;
@@ -159,7 +159,7 @@ export function* scan(request: ScanRequest): Generator<void, Scan> {
           ? Math.min(stepCount - 1, Math.max(0, Math.floor((startMs - steps.fromMs) / steps.lengthMs)))
           : 0;
         const { increments, sampled = nothingSampled } = values;
-        addPending(scanning, account, place, sampled, step);
+        addPending(scanning, hosts.length - 1, account, place, sampled, step);
         addBlock(scanning, hosts.length - 1, account, place, increments, step, spreadOf(sampled));
         account.seen += values.seen;
         account.failed += values.failed;
@@ -187,12 +187,15 @@ export function* scan(request: ScanRequest): Generator<void, Scan> {
 }
 
 /** What is in no row belongs to its host, where overflow does. */
-function addPending(s: Scanning, account: HostScan, place: Place, sampled: Sampled, step: number): void {
+function addPending(s: Scanning, host: number, account: HostScan, place: Place, sampled: Sampled, step: number): void {
   if (isNothing(sampled)) return;
   const pending = pendingOf(sampled);
   s.pendingBySteps[step]! += pending;
   account.sampled = addSampled(account.sampled, sampled);
-  if (s.request.overflowGrouped) s.pendingOfGroups.push({ group: s.places.unlabelled(place), step, pending });
+  if (!s.request.overflowGrouped) return;
+  const group = s.places.unlabelled(place);
+  s.pendingOfGroups.push({ group, step, pending });
+  countHost(s, group, host);
 }
 
 /** Adds a block of one host's rows. Most rows are one look-up by series, one by inner number, and one addition. */
@@ -236,11 +239,7 @@ function addBlock(
     }
     totals.add(group, values, at);
     if (spread > 0) s.variances[group] = (s.variances[group] ?? 0) + spread * (valueLow + valueHigh * 2 ** 32);
-    if (group >= s.hostCounts.length) growHosts(s, group);
-    if (s.lastHost[group] !== host) {
-      s.lastHost[group] = host;
-      s.hostCounts[group]!++;
-    }
+    countHost(s, group, host);
     if (histogram) s.sums.add(group, values, (count + r) * 2);
     if (cell) s.groupCells.set(group, (s.groupCells.get(group) ?? cell.cell) === cell.cell ? cell.cell : -1);
     if (celled) addCell(s, group, step, place, id, values, at);
@@ -261,6 +260,13 @@ function addCell(
   const c = s.cells.reach(group, step, column);
   if (c >= scanLimits.cells) reject(tooManyCells(c + 1));
   s.counts.add(c, values, at);
+}
+
+function countHost(s: Scanning, group: number, host: number): void {
+  if (group >= s.hostCounts.length) growHosts(s, group);
+  if (s.lastHost[group] === host) return;
+  s.lastHost[group] = host;
+  s.hostCounts[group]!++;
 }
 
 function growHosts(s: Scanning, group: number): void {
