@@ -4,17 +4,20 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { sumWindows, type WindowBlob, type WindowSum } from '../../services/query/checkpoint/window-sums.ts';
 import { finish } from '../../services/query/query.ts';
+import { nothingSampled } from '../../services/shared/algebra/sampling.ts';
 import { toBigInt } from '../../services/shared/algebra/limbs.ts';
 
 const hosts = ['a', 'b', 'c'];
+const counter = fc.bigInt({ min: 0n, max: 2n ** 64n - 1n });
 
 const host = fc.record({
   host: fc.constantFrom(...hosts),
-  rows: fc.uniqueArray(fc.tuple(fc.nat(20), fc.bigInt({ min: 0n, max: 2n ** 64n - 1n })), {
+  rows: fc.uniqueArray(fc.tuple(fc.nat(20), counter, counter), {
     selector: ([s]) => s,
     maxLength: 8,
   }),
   seen: fc.bigInt({ min: 0n, max: 2n ** 60n }),
+  given: fc.option(fc.bigInt({ min: 0n, max: 2n ** 60n }), { nil: undefined }),
   fromMs: fc.nat(1000),
 });
 const hostsOfWindow = fc.uniqueArray(host, { selector: (h) => h.host, maxLength: 3 });
@@ -31,19 +34,25 @@ function blobOf(start: number, contents: Contents): WindowBlob {
     window: {
       startMs,
       lengthMs: 10_000,
-      hosts: contents.map(({ host, rows, seen, fromMs }) => {
+      hosts: contents.map(({ host, rows, seen, given, fromMs }) => {
         const sorted = [...rows].sort(([a], [b]) => a - b);
         return {
           host,
           increments: {
             count: sorted.length,
-            valueCount: 1,
+            valueCount: 2,
             series: Uint32Array.from(sorted, ([s]) => s),
-            values: Uint32Array.from(sorted.flatMap(([, v]) => [Number(v & 0xffffffffn), Number(v >> 32n)])),
+            values: Uint32Array.from(
+              [...sorted.map(([, v]) => v), ...sorted.map(([, , v]) => v)].flatMap((v) => [
+                Number(v & 0xffffffffn),
+                Number(v >> 32n),
+              ]),
+            ),
           },
           seen,
-          failed: 0n,
-          skipped: 0n,
+          failed: seen % 7n,
+          skipped: seen % 5n,
+          sampled: given === undefined ? undefined : { ...nothingSampled, seen, given, weightMax: (given % 9n) + 2n },
           fromMs: startMs + fromMs,
           toMs: startMs + fromMs,
         };
@@ -56,8 +65,11 @@ const shown = (sum: WindowSum): unknown =>
   [...sum.hosts]
     .map(([name, { startMs, values }]) => {
       const { count, values: limbs } = values.increments;
-      const rows = Array.from({ length: count }, (_, s) => toBigInt(limbs, s * 2)).map((v, s) => `${s}=${v}`);
-      return { name, startMs, rows: rows.filter((r) => !r.endsWith('=0')), seen: values.seen, fromMs: values.fromMs };
+      const rows = Array.from({ length: count * 2 }, (_, at) => toBigInt(limbs, at * 2)).map(
+        (v, at) => `${at % count}.${Math.floor(at / count)}=${v}`,
+      );
+      const { increments: _, ...rest } = values;
+      return { name, startMs, rows: rows.filter((r) => !r.endsWith('=0')), ...rest };
     })
     .sort((a, b) => (a.name < b.name ? -1 : 1));
 
