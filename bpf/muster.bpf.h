@@ -148,13 +148,13 @@ const volatile __u32 muster_cpus = 1;
 			return 0;                                                                                    \
 		if (!ledger->salt)                                                                                   \
 			ledger->salt = (__u64)bpf_get_prandom_u32() << 32 | bpf_get_prandom_u32() | 1;               \
+		if (ledger->weight_max < 1ULL << shift)                                                              \
+			ledger->weight_max = 1ULL << shift;                                                          \
 		if (values > 1)                                                                                      \
 			__sync_fetch_and_add(&ledger->sampled_sum, sum);                                             \
 		picks = muster_picks(ledger, __sync_fetch_and_add(&ledger->sampled, n), n, shift);                   \
 		if (!picks)                                                                                          \
 			return 0;                                                                                    \
-		if (ledger->weight_max < 1ULL << shift)                                                              \
-			ledger->weight_max = 1ULL << shift;                                                          \
 		n = picks << shift;                                                                                  \
 		sum = sum << shift; /* of one observation */                                                         \
 		__sync_fetch_and_add(&ledger->given, n);                                                             \
@@ -169,7 +169,7 @@ const volatile __u32 muster_cpus = 1;
 		struct muster_ledger *ledger = bpf_map_lookup_elem(&name##_ledger_##slot, &cpu);                     \
 		__u64 at;                                                                                            \
                                                                                                                      \
-		if (!ledger || !ledger->salt)                                                                        \
+		if (!ledger || ledger->weight_max < 1ULL << shift)                                                   \
 			return 0;                                                                                    \
 		at = *(volatile __u64 *)&ledger->sampled;                                                            \
 		if (muster_picks(ledger, at, n, shift))                                                              \

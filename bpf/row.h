@@ -24,7 +24,8 @@ struct muster_ledger {
 	__u64 pad[2];
 	/*
 	 * While labels are sampled (below): what was seen besides `seen`, and what rows were given for it, in the units of the
-	 * first value and of the second; the largest weight of a pick; what this CPU's picks are made from, 0: nothing yet.
+	 * first value and of the second; the largest weight that a pick had or would have had; what this CPU's picks are
+	 * made from, 0: nothing yet.
 	 */
 	__u64 sampled, given;
 	__u64 sampled_sum, given_sum;

@@ -53,6 +53,24 @@ test('one in 16 is attributed, of a load that repeats each 16 events', async (t)
   }
 });
 
+test('what was sampled before the first pick, and before the first of a higher level, bears its doubt', async (t) => {
+  if (!requireBpf(t)) return;
+  const { directory, scope } = ownCgroup(t);
+  const probe = loadProbe(t, 'syscalls', { scope });
+  // So high that nothing is picked, but for one in a million runs of this test.
+  for (const level of [36, 40]) {
+    govern(probe, { level });
+    const [was] = probe.read().sampled;
+    const generator = await load(directory, 4, 1000);
+    await generator.run();
+    await generator.end();
+    const [seen, given, , , weightMax] = probe.read().sampled;
+    assert.ok(seen! - was! >= 2000n);
+    assert.equal(given, 0n);
+    assert.equal(weightMax, 2n ** BigInt(level));
+  }
+});
+
 test('the level goes up and down, and generations end, under load: nothing is lost and nothing counted twice', async (t) => {
   if (!requireBpf(t)) return;
   const { directory, scope } = ownCgroup(t);

@@ -57,3 +57,15 @@ test('where skips are unknown nothing claims to be exact', () => {
   assert.equal(ask(fleet, 'Query', { range: 'all' }).coverage!.exact, false);
   assert.equal(ask(fleet, 'GetLedger').exact, false);
 });
+
+test('what was sampled bears its doubt, though nothing was picked yet', () => {
+  const sampled = { seen: 1000n, given: 0n, sumSeen: 0n, sumGiven: 0n, weightMax: 2n ** 20n };
+  const rows = [row('read', 'nginx', 5000n)];
+  const fleet = fleetOf([{ host: 'web-1', tables: [{ schema: syscalls, rows, folded: true, sampled }] }]);
+  const { total, residual, rows: shown, coverage } = ask(fleet, 'Query', { groupBy: ['comm'], range: 'all' });
+  assert.deepEqual([total, residual, shown[0]!.value], ['6000', '1000', '5000']);
+  assert.ok(BigInt(shown[0]!.errorBound) >= 1000n, shown[0]!.errorBound);
+  assert.deepEqual([coverage!.sampled, coverage!.samplingFactor, coverage!.exact], [true, `${2 ** 20}`, false]);
+  assert.deepEqual([coverage!.ledger!.sampled, coverage!.ledger!.pending], ['1000', '1000']);
+  assert.equal(ask(fleet, 'GetLedger').exact, false);
+});

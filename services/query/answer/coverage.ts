@@ -3,7 +3,7 @@
  * is exact. Whatever is missing is in a field and, in words, in a note.
  */
 import type { Fleet, FleetHost, HostTable } from '../checkpoint/fleet.ts';
-import { addSampled, nothingSampled, pendingOf } from '../../shared/algebra/sampling.ts';
+import { addSampled, isNothing, nothingSampled, pendingOf } from '../../shared/algebra/sampling.ts';
 import { heavyPart } from '../../shared/algebra/heavy.ts';
 import type { Coverage } from '../../shared/contract/query.ts';
 import { accountOf, addAccount, balanceOf, emptyAccount, ledgerOf, type Account } from './ledger.ts';
@@ -161,8 +161,8 @@ export function cover(
       complete: stale.length === 0,
       synthetic: hosts.some((h) => h.host.record.synthetic),
       seconds,
-      sampled: account.sampled.given > 0n,
-      samplingFactor: int64(account.sampled.given > 0n ? account.sampled.weightMax : 0n),
+      sampled: !isNothing(account.sampled),
+      samplingFactor: int64(account.sampled.weightMax),
       degraded: degraded.slice(0, coverageLimits.hostsNamed),
       degradedCount: degraded.length,
     },
@@ -243,7 +243,7 @@ function addNotes(
       `${shared} ${what} are of keys too small for a row of their own (each below 1/${heavyPart} of its host's in a generation): they are in total, and what of them may be a row's is in its error_bound`,
     );
   }
-  if (account.sampled.given > 0n) {
+  if (!isNothing(account.sampled)) {
     notes.push(
       `${account.sampled.seen} ${what} were counted while labels were sampled to keep ${metric.probe} to its budget: totals are exact, rows lie within their error_bound (1 in 2,000 does not), ${pendingOf(account.sampled)} are in total and in no row`,
     );

@@ -1,6 +1,6 @@
 /** What Query, QueryRange and QueryHistogram have in common: metric, selection, grouping, error bounds, labels, notes. */
 import type { Fleet } from '../checkpoint/fleet.ts';
-import { samplingBound } from '../../shared/algebra/sampling.ts';
+import { isNothing, samplingBound } from '../../shared/algebra/sampling.ts';
 import { sharedOf, type Covered } from './coverage.ts';
 import { hostLabel, type Metric } from './metric.ts';
 import { reject } from './rejection.ts';
@@ -68,7 +68,7 @@ export function errorBounds(
 function sampledBounds(scan: Scan): (variance: number) => bigint {
   let [given, weightMax] = [0, 1];
   for (const { sampled } of scan.hosts) {
-    if (sampled.given === 0n) continue;
+    if (isNothing(sampled)) continue;
     given += Number(sampled.given) * (Number(sampled.weightMax) - 1);
     weightMax = Math.max(weightMax, Number(sampled.weightMax));
   }

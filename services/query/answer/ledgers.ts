@@ -1,4 +1,5 @@
 /** FleetService/GetLedger: lifetime accounts by host, probe and table, each checked against its rows. */
+import { isNothing } from '../../shared/algebra/sampling.ts';
 import type { Fleet } from '../checkpoint/fleet.ts';
 import type { GetLedgerRequest, LedgerRow } from '../../shared/contract/query.ts';
 import { coverageLimits, noHost, refusedNotes } from './coverage.ts';
@@ -25,7 +26,7 @@ export function* prepareLedgers(request: GetLedgerRequest, fleet: Fleet): Genera
       exact &&=
         balanced &&
         overflow === 0n &&
-        account.sampled.given === 0n &&
+        isNothing(account.sampled) &&
         account.lost === 0n &&
         account.skipped === 0n &&
         !account.skipsUnknown;
