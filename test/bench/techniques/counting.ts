@@ -59,7 +59,7 @@ export const insertion: Technique = {
   id: 'insertion',
   name: 'Checkpointing in the kernel: insertion',
   task: 'Two CPUs meet 15,000 fresh numbers at once, each number twice.',
-  text: 'The printed form keeps a number that is no count: its sum is beside the point. Where two CPUs both find no row, the second to insert with BPF_ANY takes away what the first had counted.',
+  text: 'The printed form keeps a number that is no count: its sum is beside the point. Where two CPUs both find no row, the second to insert with BPF_ANY takes away what the first had counted; how often, chance decides.',
   forms: insertions.map((i) => i.form),
   measure: (turns) => sideBySide(insertions, { threads: 2, keys: 15_000, calls: 15_000, timedKeys: 10_000 }, turns),
 };

@@ -74,7 +74,7 @@ export const batchingOut: Technique = {
   id: 'batching_out',
   name: 'Batching, out of the kernel',
   task: '400,000 calls of 4,000 numbers while nobody reads, then all rows are read from this process.',
-  text: 'What is counted in the kernel waits for its reader; what is sent as records is lost once the reader pauses for longer than the buffer lasts. Mapped cells are read without a system call; keys one by one cost a call each.',
+  text: 'What is counted in the kernel waits for its reader; what is sent as records is lost once the reader pauses for longer than the buffer lasts. Mapped cells are read without a system call; keys one by one cost a call each, here by way of a foreign-function interface.',
   forms: [mapped, batches, records],
   async measure(turns): Promise<Way[]> {
     const ns = await netNs([mapped, batches, records], keys, turns);
@@ -104,7 +104,7 @@ const tenTimes = Array.from({ length: 10 });
 export const batchingIn: Technique = {
   id: 'batching_in',
   name: 'Batching, in the kernel',
-  task: '300,000 calls of 300 numbers by two CPUs, to be told by tenth of a second; a row to read is all ten points of a number.',
+  task: '300,000 calls of 300 numbers by two CPUs, to be told by tenth of a second; a row to read is all ten points of a number. Ours is read with its keys, as tests read a table; the agent reads as in the next section.',
   text: 'The printed form raises all ten cells at each event, and counts each event ten times. With the tenth in the key, one read an interval yields ten points of time, and a late reader still finds them apart.',
   forms: [points, printed, single],
   async measure(turns): Promise<Way[]> {
