@@ -24,12 +24,19 @@ test('runs and time of each program are what bpftool says, through agents that d
   }
   // Laid in and taken, and the agent dies before it knows; the next one says all of it again.
   host.agent(3, { dieAt: 'publish' });
+  const program = join(host.path('page_faults'), 'prog-on_page_fault_user');
+  // Equal where nobody else measures on this kernel at the same time.
+  const before = bpftool(program);
   host.agent(3);
-  const told = bpftool(join(host.path('page_faults'), 'prog-on_page_fault_user'));
+  const told = bpftool(program);
   const label = 'page_faults|on_page_fault_user';
   assert.ok(told.run_cnt > 100);
-  assert.equal(host.counted('muster', 'muster_runs').get(label), BigInt(told.run_cnt));
-  assert.equal(host.counted('muster', 'muster_run_time').get(label), BigInt(told.run_time_ns));
+  const between = (metric: string, low: number, high: number): void => {
+    const counted = host.counted('muster', metric).get(label)!;
+    assert.ok(counted >= BigInt(low) && counted <= BigInt(high), `${metric}: ${counted}, not ${low} to ${high}`);
+  };
+  between('muster_runs', before.run_cnt, told.run_cnt);
+  between('muster_run_time', before.run_time_ns, told.run_time_ns);
   assert.equal(host.counted('muster', 'muster_skipped').get(label) ?? 0n, BigInt(told.recursion_misses ?? 0));
 });
 
@@ -67,17 +74,24 @@ test('fill is looked at, and the CPU time of the agent added up', (t) => {
 test('of a probe that counted before, only what comes after the first look is new', (t) => {
   if (!requireBpf(t)) return;
   const host = new Host(t, { page_faults: {}, muster: {} });
-  const timed = (): number => {
+  const runs = (): number => bpftool(join(host.path('page_faults'), 'prog-on_page_fault_user')).run_cnt;
+  const timed = (): void => {
     const period = enableStatistics();
     for (let i = 0; i < 10; i++) execFileSync('true');
     closeSync(period);
-    return bpftool(join(host.path('page_faults'), 'prog-on_page_fault_user')).run_cnt;
   };
-  const before = timed();
+  timed();
+  // Whoever else measures on this kernel at the same time moves the counter between two lines too.
+  const before = runs();
   host.agent(3);
-  const after = timed();
+  const looked = runs();
+  timed();
+  const after = runs();
   // Another process: it does not know where the counter stood, the kernel does.
   host.agent(3);
-  assert.ok(before > 0 && after > before);
-  assert.equal(host.counted('muster', 'muster_runs').get('page_faults|on_page_fault_user'), BigInt(after - before));
+  const end = runs();
+  const counted = host.counted('muster', 'muster_runs').get('page_faults|on_page_fault_user')!;
+  assert.ok(before > 0 && after > looked);
+  assert.ok(counted >= BigInt(after - looked), `${counted} of ${after - looked}`);
+  assert.ok(counted <= BigInt(end - before), `${counted} of ${end - before}`);
 });

@@ -74,8 +74,9 @@ test('a read copies the rows in use of every CPU, and the ledger, where they bel
       for (let row = 0; row <= 1000; row++) cells[cpu * 1001 + row] = (BigInt(cpu) << 40n) + BigInt(row);
   });
   writing(path, 'tiny-ledger-0', ({ words: ledger }) => {
+    const stride = ledger.length / cpus();
     for (let cpu = 0; cpu < cpus(); cpu++)
-      for (let field = 0; field < 5; field++) ledger[cpu * 8 + field] = (1n << 33n) + BigInt(cpu * 5 + field);
+      for (let field = 0; field < 5; field++) ledger[cpu * stride + field] = (1n << 33n) + BigInt(cpu * 5 + field);
   });
   lineage.readTable(0, 0, into);
   assert.equal(into.rowsIssued, 300);
