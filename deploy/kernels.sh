@@ -37,6 +37,8 @@ fetch() { # suite, folder to make
     -o "Dir::State::Lists=$apt/lists" -o "Dir::Cache=$apt/cache" -o Acquire::Languages=none
     # Root, who owns the cache, may otherwise not write here: apt gives root up for downloads.
     -o APT::Sandbox::User=root
+    # A list that could not be fetched is otherwise a warning.
+    -o APT::Update::Error-Mode=any
     # A suite past its life is signed for good, and its date has passed.
     -o Acquire::Check-Valid-Until=false -o Acquire::Retries=2 -o Acquire::http::Timeout=30
   )
