@@ -43,7 +43,7 @@ export class Oracle {
     const setAside: [Host, bigint][] = [];
     let sum = 0n;
     for (const host of world.hosts) {
-      const answer = await world.ask('Query', { ...metric, selector: `host="${host.name}"`, pageSize: 1 });
+      const answer = await lifetimeOf(world, host);
       const total = BigInt(answer.total);
       const ledger = answer.coverage?.ledger;
       const lost = BigInt(ledger?.lost ?? '0');
@@ -173,6 +173,16 @@ function coverage(whose: string, answer: QueryResponse, lost: bigint, hosts: num
 /** The first few; a thousand rows may be wrong for one reason. */
 function say(wrong: string[], what: string): void {
   if (wrong.length < 8) wrong.push(what);
+}
+
+/** What is answered of a host's lifetime, without its rows. */
+export const lifetimeOf = (world: World, host: Host): Promise<QueryResponse> =>
+  world.ask('Query', { ...metric, selector: `host="${host.name}"`, pageSize: 1 });
+
+/** Of a host's lifetime: what is counted, and what is stated as lost. */
+export async function accountOf(world: World, host: Host): Promise<{ total: bigint; lost: bigint }> {
+  const { total, coverage } = await lifetimeOf(world, host);
+  return { total: BigInt(total), lost: BigInt(coverage?.ledger?.lost ?? '0') };
 }
 
 export const madeBy = (host: Host): bigint => host.flows.reduce((sum, flow) => sum + flow.total(), 0n);

@@ -3,6 +3,7 @@
  * the time between is a span of unknown. The flows stand still meanwhile, so that no event falls into that time.
  */
 import { removePins } from '../../../services/cli/adapters/up-driver.ts';
+import { accountOf, madeBy } from '../oracle.ts';
 import type { Host, World } from '../world.ts';
 import { over, pause, type Fault } from './fault.ts';
 
@@ -17,7 +18,7 @@ export const pinFaults: readonly Fault[] = [
       await holds(`all of ${host.name} is merged`, () => isMerged(world, host));
       const at = Date.now();
       host.bareAt = performance.now();
-      host.onlyInStore = host.flows.reduce((sum, flow) => sum + flow.total(), 0n);
+      host.onlyInStore = madeBy(host);
       await host.agent.whileDown(() =>
         host.keeper.whileDown(async () => {
           removePins(host.instance.pinRoot);
@@ -33,14 +34,8 @@ export const pinFaults: readonly Fault[] = [
 ];
 
 async function isMerged(world: World, host: Host): Promise<boolean> {
-  const answer = await world.ask('Query', {
-    metric: 'syscalls',
-    range: 'all',
-    selector: `host="${host.name}"`,
-    pageSize: 1,
-  });
-  const made = host.flows.reduce((sum, flow) => sum + flow.total(), 0n);
-  return BigInt(answer.total) + BigInt(answer.coverage?.ledger?.lost ?? '0') + host.gone === made;
+  const { total, lost } = await accountOf(world, host);
+  return total + lost + host.gone === madeBy(host);
 }
 
 /** A span that ends after the pins went. */

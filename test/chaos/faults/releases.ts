@@ -5,8 +5,8 @@
 import { wireOldest } from '../../../services/shared/contract/wire.ts';
 import { until } from '../../integration/instance.ts';
 import type { Role } from '../role.ts';
-import { madeBy } from '../oracle.ts';
-import type { Host, World } from '../world.ts';
+import { accountOf, madeBy } from '../oracle.ts';
+import type { World } from '../world.ts';
 import type { Random } from '../../simulation/random.ts';
 import { over, pause, type Fault } from './fault.ts';
 
@@ -51,12 +51,6 @@ const aggregatorBefore: Fault = {
     await replaced(world.aggregator, random);
     return over('and today’s after it');
   },
-};
-
-const accountOf = async (world: World, host: Host): Promise<{ total: bigint; lost: bigint }> => {
-  const selector = `host="${host.name}"`;
-  const answer = await world.ask('Query', { metric: 'syscalls', range: 'all', selector, pageSize: 1 });
-  return { total: BigInt(answer.total), lost: BigInt(answer.coverage?.ledger?.lost ?? '0') };
 };
 
 async function lostBy(world: World): Promise<Map<string, bigint>> {

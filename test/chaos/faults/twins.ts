@@ -2,7 +2,7 @@
 import { chownSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { until } from '../../integration/instance.ts';
-import { madeBy } from '../oracle.ts';
+import { lifetimeOf, madeBy } from '../oracle.ts';
 import { unpin } from '../places.ts';
 import type { Role } from '../role.ts';
 import type { Host, World } from '../world.ts';
@@ -98,9 +98,8 @@ async function rivalOf(world: World, host: Host): Promise<() => Promise<void>> {
 
 async function quarantinedOf(world: World, host: Host): Promise<bigint | undefined> {
   try {
-    const selector = `host="${host.name}"`;
-    const answer = await world.ask('Query', { metric: 'syscalls', range: 'all', selector, pageSize: 1 });
-    return BigInt(answer.coverage?.ledger?.quarantined ?? '0');
+    const { coverage } = await lifetimeOf(world, host);
+    return BigInt(coverage?.ledger?.quarantined ?? '0');
   } catch {
     return undefined;
   }
