@@ -22,7 +22,7 @@ export interface Host {
   readonly flows: readonly Flow[];
   /** The agent's. */
   readonly clock: Clock;
-  /** What its next agent writes. */
+  /** What its next agent writes, and of which release its next keeper and agent are. */
   readonly wire: { version: number; older: boolean };
   readonly facts: CommandFacts;
   /** True where every key has a row, so that each of them must be exact. */
@@ -77,10 +77,12 @@ export async function buildHost(
     rows: [`syscalls=${plan.rows}`],
     label: ['fleet=chaos'],
   });
-  const keeper = world.role(`${name}-keeper`, 'keeper', facts);
+  const wire = { version: wireNewest, older: false };
+  const keeper = world.role(`${name}-keeper`, 'keeper', facts, {}, (command) =>
+    wire.older ? world.ofOlder(command) : command,
+  );
   await keeper.ready();
   const clock = world.clock(`${name}-agent`);
-  const wire = { version: wireNewest, older: false };
   const agent = world.role(`${name}-agent`, 'agent', facts, clock.environment, (command) =>
     wire.older ? world.ofOlder(command) : withWords(command, '--wire-version', String(wire.version)),
   );

@@ -212,9 +212,9 @@ export class World {
 
   /** The same command with the programs of the release before. */
   ofOlder(command: Command): Command {
-    const today = join(this.directory, 'dist');
-    const older = join(this.options.older!, 'dist');
-    return { ...command, words: command.words.map((word) => word.replace(today, older)) };
+    const before = (word: string, part: string): string =>
+      word.replace(join(this.directory, part), join(this.options.older!, part));
+    return { ...command, words: command.words.map((word) => before(before(word, 'dist'), 'build/bpf')) };
   }
 
   /** `alter`: what becomes of its command at each start. */

@@ -28,8 +28,11 @@ import { xxh32 } from './checksum.ts';
 export const linkName = (program: string, n: number): string => `${program}+${n}`;
 export const programOfLink = (name: string): string => name.replace(/\+\d+$/, '');
 
-/** Version of the directory's layout; a reader leaves other versions alone. */
-export const lineageFormat = 1;
+/**
+ * Version of the directory's layout. Every one up to this is read; a reader leaves newer ones alone, and the kernel
+ * counts on. 1: before labels could be sampled, a ledger of 64 bytes.
+ */
+export const lineageFormat = 2;
 
 /** What a table's values are, and by that how they are joined. Wire version 1 carries the first two (wire.ts). */
 export const tableKinds = ['counter', 'histogram', 'distinct', 'heavy', 'filter'] as const;
@@ -89,7 +92,7 @@ const missing = z.object({
 export const missingPin = 'missing-probes';
 
 const meta = z.object({
-  format: z.literal(lineageFormat),
+  format: z.number().int().min(1).max(lineageFormat, 'a newer version of Muster wrote it: upgrade this one'),
   probe: z.string(),
   uuid: z.string().regex(/^[0-9a-f]{32}$/),
   bootId: z.string().regex(/^[0-9a-f]{32}$/),

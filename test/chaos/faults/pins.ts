@@ -33,7 +33,8 @@ export const pinFaults: readonly Fault[] = [
   },
 ];
 
-async function isMerged(world: World, host: Host): Promise<boolean> {
+/** All that its flows made is in the answers, or stated as lost. */
+export async function isMerged(world: World, host: Host): Promise<boolean> {
   const { total, lost } = await accountOf(world, host);
   return total + lost + host.gone === madeBy(host);
 }

@@ -1,7 +1,9 @@
 /**
- * A rolling upgrade and its way back with processes of a release before, built elsewhere (`--older DIR`): an agent of
+ * A rolling upgrade and its way back with processes of a release before, built elsewhere (`--older DIR`): a host of
  * it under today's aggregator; and its aggregator under today's agents, told to write what it reads.
  */
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { wireOldest } from '../../../services/shared/contract/wire.ts';
 import { until } from '../../integration/instance.ts';
 import type { Role } from '../role.ts';
@@ -9,6 +11,8 @@ import { accountOf, madeBy } from '../oracle.ts';
 import type { World } from '../world.ts';
 import type { Random } from '../../simulation/random.ts';
 import { over, pause, type Fault } from './fault.ts';
+import { isMerged } from './pins.ts';
+import { unpin } from '../places.ts';
 
 const exactMs = 45_000;
 
@@ -19,14 +23,32 @@ async function replaced(role: Role, random: Random): Promise<void> {
   await role.ready();
 }
 
-const agentBefore: Fault = {
-  kind: 'agent of the release before',
+/**
+ * The keeper first, then the agent: an agent leaves layouts alone that are newer than itself, so that on the way back
+ * today's must have told the end of today's lineage, whose pins a keeper of before cannot judge: they go by hand.
+ */
+const hostBefore: Fault = {
+  kind: 'host of the release before',
   inflict: async (world, random) => {
     const host = random.pick(world.hosts);
     host.wire.older = !host.wire.older;
+    // Between the programs of one release and those of the next nothing counts.
+    await world.stopFlows();
+    // Once it is durable, a lineage that ended is in the store alone.
+    host.bareAt = performance.now();
+    host.onlyInStore = madeBy(host);
+    const lineages = join(host.instance.pinRoot, 'syscalls');
+    const ended = readdirSync(lineages);
+    await replaced(host.keeper, random);
+    if (host.wire.older) {
+      await until('the end of its lineage is merged', () => isMerged(world, host).catch(() => false), exactMs);
+      for (const uuid of ended) unpin(join(lineages, uuid));
+    }
+    if (!host.wire.older && random.chance(0.5)) world.startFlows();
     await replaced(host.agent, random);
+    world.startFlows();
     await pause(random.between(200, 1_000));
-    return over(`${host.name} has an agent of ${host.wire.older ? 'the release before' : 'today'}`);
+    return over(`${host.name} is of ${host.wire.older ? 'the release before' : 'today'}`);
   },
 };
 
@@ -69,4 +91,4 @@ async function isExact(world: World, stated: ReadonlyMap<string, bigint>): Promi
   return true;
 }
 
-export const releaseFaults: readonly Fault[] = [agentBefore, aggregatorBefore];
+export const releaseFaults: readonly Fault[] = [hostBefore, aggregatorBefore];
