@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import assert from 'node:assert/strict';
 import {
   callerLabels,
+  lineageFormat,
   parseLineageMeta,
   parseTables,
   schemaHash,
@@ -37,6 +38,13 @@ const meta: LineageMeta = {
   programs: [{ name: 'on_switch', hook: 'tp_btf/sched_switch', tag: '0011223344556677', skipsCounted: true }],
   tables: [table],
 };
+
+test('a directory of a layout before this one is read, of a newer one refused with the remedy', () => {
+  const written = { ...meta, format: lineageFormat };
+  assert.equal(parseLineageMeta(JSON.stringify(written)).format, lineageFormat);
+  assert.throws(() => parseLineageMeta(JSON.stringify({ ...meta, format: lineageFormat + 1 })), /upgrade this one/);
+  assert.throws(() => parseLineageMeta(JSON.stringify({ ...meta, format: 0 })));
+});
 
 test('a meta text survives', () => {
   assert.deepEqual(parseLineageMeta(JSON.stringify(meta)), meta);
