@@ -53,7 +53,7 @@ test('a meta text survives', () => {
 
 test('a damaged meta text is refused, and the field named', () => {
   const bad: [string, object][] = [
-    ['format', { format: 2 }],
+    ['format', { format: lineageFormat + 1 }],
     ['uuid', { uuid: '0123' }],
     ['bootId', { bootId: 'FEDCBA9876543210FEDCBA9876543210' }],
     ['createdWallNs', { createdWallNs: '-1' }],
