@@ -22,8 +22,9 @@ export interface FleetReaderLimits {
   readonly cacheWeight: number;
   /** Encoded blobs that one request may have to read: what is cached counts nothing. */
   readonly scanBytes: number;
-  /** Distinct label texts kept before all decoded blobs are dropped. */
+  /** Distinct label texts kept before all decoded blobs are dropped; never more often than `dictionaryAgeMs`. */
   readonly dictionaryTexts: number;
+  readonly dictionaryAgeMs: number;
   /** A host that was not merged for longer is gone. */
   readonly goneAfterMs: number;
 }
@@ -34,6 +35,7 @@ export const fleetReaderLimits: FleetReaderLimits = {
   cacheWeight: 512 * 2 ** 20,
   scanBytes: 512 * 2 ** 20,
   dictionaryTexts: 4_000_000,
+  dictionaryAgeMs: 600_000,
   goneAfterMs: 30 * 86_400_000,
 };
 
@@ -58,6 +60,7 @@ export class FleetReader {
   readonly #maker: Maker;
   readonly #joined = new Map<string, Joined>();
   #dictionary = new Dictionary();
+  #dictionaryAtMs: number;
   #heads: Promise<Map<number, StoredHead>> | undefined;
   #headsAtMs = -Infinity;
   #marks: ReadonlyMap<string, number> = new Map();
@@ -77,6 +80,7 @@ export class FleetReader {
     readonly giveWay: () => Promise<void> = async () => undefined,
   ) {
     this.#cache = new BlobCache(limits.cacheWeight);
+    this.#dictionaryAtMs = now();
     this.#maker = {
       port,
       cache: this.#cache,
@@ -89,12 +93,7 @@ export class FleetReader {
 
   /** The fleet with all host records and the blobs that `need` picks. Throws MusterError store/…, or Rejected too-large. */
   async load(need: Need = hostsOnly): Promise<Fleet> {
-    if (this.#dictionary.size > this.limits.dictionaryTexts) {
-      this.#dictionary = new Dictionary();
-      this.#cache.clear();
-      this.#joined.clear();
-      for (const held of this.#held.values()) held.made.clear();
-    }
+    this.#renewDictionary();
     // Held for the whole load: another request may start a new dictionary meanwhile, and numbers must not mix.
     const dictionary = this.#dictionary;
     await this.#freshen();
@@ -105,6 +104,29 @@ export class FleetReader {
       made.filter((m) => m !== undefined),
       dictionary,
     );
+  }
+
+  /** Texts of labels that are no more are let go. A fleet that has so many at a time keeps them for a while. */
+  #renewDictionary(): void {
+    const now = this.now();
+    if (this.#dictionary.size <= this.limits.dictionaryTexts) return;
+    if (Math.abs(now - this.#dictionaryAtMs) < this.limits.dictionaryAgeMs) return;
+    this.#dictionary = new Dictionary();
+    this.#dictionaryAtMs = now;
+    this.#cache.clear();
+    this.#joined.clear();
+    for (const held of this.#held.values()) held.made.clear();
+  }
+
+  /** Encoded bytes that `load` would have to read for a need, by what is held now. */
+  bytesToRead(need: Need): number {
+    let bytes = 0;
+    for (const [partition, { names, made }] of this.#held) {
+      if (made.get(need.key)?.dictionary === this.#dictionary) continue;
+      for (const { text, name, digest, bytes: size } of names.values())
+        if (need.wants(name) && !this.#cache.has(partition, text, digest)) bytes += size;
+    }
+    return bytes;
   }
 
   /**
@@ -134,9 +156,13 @@ export class FleetReader {
   }
 
   /** Takes a host off the lists until it is merged again. */
-  async forget(host: string, mergedMs: number): Promise<void> {
+  async forget(host: string, mergedMs: number, fleet: Fleet): Promise<void> {
     if (!this.marks) throw new MusterError('store/refused', 'forget a host: this service keeps no marks');
     await this.marks.forget(host, mergedMs);
+    // Marks of hosts that have come back, or that no checkpoint has any more, would otherwise stay for ever.
+    const merged = new Map(fleet.hosts.map(({ name, record }) => [name, Number(record.mergedWallMs)]));
+    const spent = [...(await this.marks.forgotten())].filter(([name, ms]) => (merged.get(name) ?? Infinity) > ms);
+    await this.marks.unmark(spent.map(([name]) => name));
     this.#marksAtMs = -Infinity;
   }
 

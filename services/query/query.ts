@@ -35,6 +35,7 @@ import { prepareStacks, stacksPage, timesOf } from './answer/query-stacks.ts';
 import { prepareRange, rangePage } from './answer/query-range.ts';
 import { resolveRange, type TimeRange } from './answer/range.ts';
 import { reject } from './answer/rejection.ts';
+import { admitBytes } from './answer/scan-cost.ts';
 import type { Fleet } from './checkpoint/fleet.ts';
 import { hostsOnly, type Need } from './checkpoint/need.ts';
 import type { BlobName } from '../shared/contract/checkpoint.ts';
@@ -141,6 +142,11 @@ export class Query {
         };
       }
     }
+  }
+
+  /** Rejects a question for which more than `bytesMax` stored bytes would have to be read; `bytes`: how many, as the reader says. */
+  admit<M extends MethodName>(method: M, request: RequestOf<M>, bytes: number, bytesMax: number, nowMs: number): void {
+    admitBytes(method, request, bytes, bytesMax, nowMs);
   }
 
   /** The answer to a next page that is still kept; undefined when the fleet must be read. */

@@ -171,6 +171,13 @@ export function rejectionStatus(r: Rejection): RpcStatus {
         `too large: ${r.what} ${r.found} is above the limit of ${r.limit}; ${r.fix}`,
         { limit: String(r.limit), found: String(r.found) },
       );
+    case 'scan-too-large':
+      return status(
+        'RESOURCE_EXHAUSTED',
+        'SCAN_TOO_LARGE',
+        `too large to scan: ${r.estimate}, and ${r.allowed}; ${r.fix}`,
+        { limit: String(r.limit), found: String(r.found) },
+      );
     case 'too-many':
       return {
         ...status(

@@ -12,6 +12,7 @@ import { createNatsAgentBus } from '../../services/shared/adapters/nats-agent-bu
 import { createNatsBatchSource } from '../../services/shared/adapters/nats-batch-source.ts';
 import { createRedisCheckpointReader } from '../../services/shared/adapters/redis-checkpoint-reader.ts';
 import { createRedisCheckpointStore } from '../../services/shared/adapters/redis-checkpoint-store.ts';
+import { createRedisHostMarks } from '../../services/shared/adapters/redis-host-marks.ts';
 import { CheckpointHead } from '../../services/shared/contract/checkpoint.ts';
 import { batchSubject, partitionOf, resyncSubject } from '../../services/shared/contract/subjects.ts';
 import { silentLog } from '../../services/shared/runtime/log.ts';
@@ -141,6 +142,21 @@ test('users of the store', { skip: missing('redis-server') }, async (t) => {
     await Promise.all([store.close(), reader.close()]);
   });
 
+  await t.test('the query service marks hosts as forgotten, and takes marks away', async () => {
+    const marks = createRedisHostMarks(as('muster-query', 'q'));
+    t.after(() => marks.close());
+    await until(() =>
+      marks.forget('a', 5).then(
+        () => true,
+        () => false,
+      ),
+    );
+    await marks.forget('b', 7);
+    await marks.unmark(['a', 'never']);
+    await marks.unmark([]);
+    assert.deepEqual([...(await marks.forgotten())], [['b', 7]]);
+  });
+
   await t.test('the reader changes nothing, nobody flushes, and other keys are out of reach', async () => {
     const client = (username: string, password: string): Redis =>
       new Redis({ host: '127.0.0.1', port: server.port, username, password, retryStrategy: () => null });
@@ -151,6 +167,7 @@ test('users of the store', { skip: missing('redis-server') }, async (t) => {
     await refuses(reader.set('muster:x', '1'));
     await refuses(reader.eval('return 1', 0));
     await refuses(reader.del('muster:{p3}:head'));
+    await refuses(reader.hdel('muster:{p3}:blobs', 'host/a'));
     await refuses(reader.get('other'));
     await refuses(reader.config('GET', '*'));
     await refuses(writer.flushall());

@@ -1,5 +1,5 @@
 /**
- * `npm run fuzz -- [--count N] [--seed S]`: N requests and N bus messages from one seed, half of them well formed to the
+ * `npm run fuzz -- [--count N] [--seed S] [--only requests|batches]`: N requests and N bus messages from one seed, half of them well formed to the
  * end; counts by status. Fails on a crash, a hang or growing memory, and prints the seed that shows it again.
  */
 import { parseArgs } from 'node:util';
@@ -8,7 +8,8 @@ import { createBatchFuzz } from './batches.ts';
 import { createRequestFuzz } from './requests.ts';
 import { describeTally, faultsOf, fuzz } from './tally.ts';
 
-const { values } = parseArgs({ options: { count: { type: 'string' }, seed: { type: 'string' } } });
+const text = { type: 'string' } as const;
+const { values } = parseArgs({ options: { count: text, seed: text, only: text } });
 const count = Number(values.count ?? 1_000_000);
 const seed = BigInt(values.seed ?? Date.now());
 const random = createRandom(seed);
@@ -17,6 +18,7 @@ for (const [what, one] of [
   ['requests', createRequestFuzz(random.fork())],
   ['batches', createBatchFuzz(random.fork())],
 ] as const) {
+  if ((values.only ?? what) !== what) continue;
   const began = performance.now();
   const tally = fuzz(count, one, (done) => {
     process.stderr.write(`${what} ${done} of ${count}, ${((performance.now() - began) / 1000).toFixed(0)} s\n`);

@@ -94,5 +94,9 @@ export class FakeReader implements CheckpointReader, HostMarks {
     this.marks.set(host, mergedMs);
   }
 
+  async unmark(hosts: readonly string[]): Promise<void> {
+    for (const host of hosts) this.marks.delete(host);
+  }
+
   async close(): Promise<void> {}
 }

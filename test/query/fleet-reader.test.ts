@@ -109,7 +109,7 @@ test('what one request may read is of all partitions together', async () => {
 
 test('too many texts start a new dictionary, and answers stay right', async () => {
   const { port } = rig();
-  const reader = new FleetReader(port, () => nowMs, { ...fleetReaderLimits, dictionaryTexts: 1 });
+  const reader = new FleetReader(port, () => nowMs, { ...fleetReaderLimits, dictionaryTexts: 1, dictionaryAgeMs: 0 });
   const first = await reader.load(everything);
   const second = await reader.load(everything);
   assert.notEqual(first.dictionary, second.dictionary);
@@ -118,6 +118,19 @@ test('too many texts start a new dictionary, and answers stay right', async () =
     page.labels.map((l) => second.dictionary.text(l[1]!)),
     ['read', 'x'],
   );
+});
+
+test('more texts than are kept do not start a new dictionary at each request', async () => {
+  const { port } = rig();
+  let now = nowMs;
+  const limits = { ...fleetReaderLimits, dictionaryTexts: 1 };
+  const reader = new FleetReader(port, () => now, limits);
+  const first = await reader.load(everything);
+  port.fetched = [];
+  assert.equal((await reader.load(everything)).dictionary, first.dictionary);
+  assert.deepEqual(port.fetched, []);
+  now += limits.dictionaryAgeMs;
+  assert.notEqual((await reader.load(everything)).dictionary, first.dictionary);
 });
 
 test('the cache stays within its weight, the least lately used leave', () => {
@@ -181,7 +194,7 @@ test('a dictionary that begins while a partition is made ready leaves nothing of
   });
   let now = nowMs;
   let busy = false;
-  const limits = { ...fleetReaderLimits, dictionaryTexts: 4 };
+  const limits = { ...fleetReaderLimits, dictionaryTexts: 4, dictionaryAgeMs: 0 };
   // Another request whenever the refresher gives way: the last comes between what was made and its taking hold.
   const reader: FleetReader = new FleetReader(
     port,

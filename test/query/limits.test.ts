@@ -4,8 +4,11 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { Rejected } from '../../services/query/answer/rejection.ts';
 import { finish, Query } from '../../services/query/query.ts';
+import { statusOf } from '../../services/query/status.ts';
 import { createAnswer } from '../../services/query/adapters/answer-loop.ts';
 import { replyBytesMax, type MethodName, type RequestOf } from '../../services/shared/contract/query.ts';
+import type { QueryError } from '../../services/shared/adapters/grpc-client.ts';
+import { serve } from './rig.ts';
 import { fleetOf, nowMs, observed, runqueue, syscalls, type CountedRow } from './checkpoints.ts';
 
 const blank = {
@@ -57,11 +60,13 @@ test('a long scan gives way, and stops when the caller has gone', async () => {
   assert.equal(new Query().answer('Query', request, fleet, nowMs).next().done, false);
   const gone = new AbortController();
   let loads = 0;
-  const reader = { load: async () => (loads++ > 0 && setImmediate(() => gone.abort()), fleet) };
+  const load = async () => (loads++ > 0 && setImmediate(() => gone.abort()), fleet);
+  const reader = { load, bytesToRead: () => 0, limits: { scanBytes: 1 } };
   const slow = {
     ...blank,
     kept: () => undefined,
     needOf: () => () => true,
+    admit: () => undefined,
     *answer() {
       for (;;) yield;
     },
@@ -73,6 +78,51 @@ test('a long scan gives way, and stops when the caller has gone', async () => {
     () => undefined,
   );
   await assert.rejects(answer('Query', request, gone.signal), { name: 'AbortError' });
+});
+
+test('a scan of too many rows is refused before it begins, with how many and what would do', () => {
+  const windows = [{ startMs: windowMs, rows: [{ labels: ['read', 'x'], values: [1n] }] }];
+  const made = ['a', 'b', 'c'].map((host) => ({ host, tables: [{ schema: syscalls, rows: [], windows }] }));
+  const fleet = fleetOf(made);
+  // What a host of 300 million rows would have.
+  const huge = (n: number): void => {
+    for (const { tables } of fleet.hosts)
+      for (const w of tables.get('syscalls')!.windows) (w.values.increments as { count: number }).count = n;
+  };
+  huge(300_000_000);
+  const why = (request: object): string => {
+    try {
+      finish(new Query().answer('Query', { ...blank, ...request }, fleet, nowMs));
+    } catch (error) {
+      return statusOf(error).message;
+    }
+    return 'answered';
+  };
+  assert.match(why({}), /900,000,000 rows of 3 hosts.*limit is 500,000,000; select fewer hosts \(about 1 would fit\)/);
+  huge(1);
+  assert.equal(why({}), 'answered');
+});
+
+test('more stored bytes than may be read are refused before any is read', async () => {
+  const tight = await serve(undefined, { scanBytes: 1000 });
+  const rows = Array.from({ length: 500 }, (_, i): CountedRow => ({ labels: ['read', `c${i}`], values: [1n] }));
+  tight.port.commit([{ host: 'a', tables: [{ schema: syscalls, rows, windows: [{ startMs: windowMs, rows }] }] }]);
+  const refusal = async (request: object): Promise<QueryError> => {
+    tight.port.fetched = [];
+    const error = await tight.client.call('Query', request).then(
+      () => assert.fail('answered'),
+      (e: unknown) => e as QueryError,
+    );
+    assert.deepEqual([error.status.code, error.status.reason], ['RESOURCE_EXHAUSTED', 'SCAN_TOO_LARGE'], error.message);
+    assert.ok(
+      tight.port.fetched.every((name) => name.startsWith('host/')),
+      tight.port.fetched.join(),
+    );
+    return error;
+  };
+  assert.match((await refusal({ range: 'all' })).message, /MiB.*--max-scan is .*; ask for a range such as "5m"/);
+  assert.match((await refusal({ range: '5m' })).message, /ask for a shorter range: about \d+s of \d+s would fit/);
+  await tight.close();
 });
 
 const word = fc.oneof(

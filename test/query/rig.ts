@@ -29,11 +29,12 @@ export interface RigOptions {
   readonly answer?: Answer;
   readonly now?: () => number;
   readonly security?: GrpcSecurity;
+  readonly scanBytes?: number;
 }
 
 export async function serve(
   listen: readonly string[] = ['127.0.0.1:0'],
-  { limits: changed = {}, answer, now = () => nowMs, security }: RigOptions = {},
+  { limits: changed = {}, answer, now = () => nowMs, security, scanBytes = 2 ** 26 }: RigOptions = {},
 ): Promise<Rig> {
   const port = new FakeReader();
   const failures: unknown[] = [];
@@ -46,8 +47,9 @@ export async function serve(
       headsAgeMs: -1,
       refreshAgeMs: -1,
       cacheWeight: 2 ** 26,
-      scanBytes: 2 ** 26,
+      scanBytes,
       dictionaryTexts: 1e6,
+      dictionaryAgeMs: 0,
       goneAfterMs: limited.goneAfterMs,
     },
     port,

@@ -199,5 +199,10 @@ test('a host that is gone is forgotten: off the lists, its counts stay; it comes
     ['here', 'reporting'],
     ['left', 'reporting'],
   ]);
+  // What came back, and what no checkpoint has any more, leaves no mark behind the next one.
+  own.port.marks.set('never-there', nowMs);
+  own.port.commit([fill('lost', nowMs - 60_000)]);
+  await own.client.call('ForgetHost', { host: 'lost' });
+  assert.deepEqual([...own.port.marks.keys()], ['lost']);
   await own.close();
 });

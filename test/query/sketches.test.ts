@@ -170,6 +170,16 @@ test('a filter names the hosts that have seen a value: certainly where a row say
   assert.ok(none.notes.some((n) => n.startsWith('none of 3 hosts')));
 });
 
+test('what a caller asks a filter for is not kept', () => {
+  const fleet = fleetOf([firstsOn('a', ['/bin/sh'])]);
+  const { size } = fleet.dictionary;
+  for (const binary of ['/bin/sh', '/never/seen']) {
+    const request = { metric: 'first_execs', labels: { binary }, selector: '', pageSize: 0, pageToken: '' };
+    finish(new Query().answer('Contains', request, fleet, nowMs));
+  }
+  assert.equal(fleet.dictionary.size, size);
+});
+
 test('a question that a filter cannot be asked is refused with what to write', () => {
   const hosts = [firstsOn('a', ['/bin/sh']), { host: 'b', tables: [{ schema: talkers, rows: [] }] }];
   const refused = (request: object): unknown => {

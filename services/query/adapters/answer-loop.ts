@@ -2,6 +2,7 @@
  * Performs one request: reads what the core needs, then runs its answer in slices, so that other calls are served in
  * between and a caller who has gone stops the work.
  */
+import type { Fleet } from '../checkpoint/fleet.ts';
 import type { FleetReader } from '../fleet-reader.ts';
 import type { Query } from '../query.ts';
 import type { MethodName, RequestOf, ResponseOf } from '../../shared/contract/query.ts';
@@ -45,13 +46,15 @@ async function perform<M extends MethodName>(
   const nowMs = now();
   const hosts = await reader.load();
   signal.throwIfAborted();
-  const fleet = await reader.load(core.needOf(method, request, hosts, nowMs));
+  const need = core.needOf(method, request, hosts, nowMs);
+  core.admit(method, request, reader.bytesToRead(need), reader.limits.scanBytes, nowMs);
+  const fleet = await reader.load(need);
   signal.throwIfAborted();
   const answer = core.answer(method, request, fleet, nowMs, lone);
   for (let sliceEnd = performance.now() + sliceMs; ;) {
     const step = answer.next();
     if (step.done) {
-      if (method === 'ForgetHost') await forget(reader, step.value as ResponseOf<'ForgetHost'>);
+      if (method === 'ForgetHost') await forget(reader, step.value as ResponseOf<'ForgetHost'>, fleet);
       return step.value;
     }
     if (performance.now() < sliceEnd) continue;
@@ -62,7 +65,7 @@ async function perform<M extends MethodName>(
 }
 
 /** The core found the host and said that it may go; this is the one write. */
-async function forget(reader: FleetReader, { host }: ResponseOf<'ForgetHost'>): Promise<void> {
+async function forget(reader: FleetReader, { host }: ResponseOf<'ForgetHost'>, fleet: Fleet): Promise<void> {
   const { seconds, nanos } = host!.lastSeenTime!;
-  await reader.forget(host!.host, Number(seconds) * 1000 + nanos / 1e6);
+  await reader.forget(host!.host, Number(seconds) * 1000 + nanos / 1e6, fleet);
 }

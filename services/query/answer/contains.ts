@@ -56,7 +56,7 @@ export function* prepareContains(
   const { hosts, rowMatchers } = select(fleet, filter, request.selector);
   if (rowMatchers.length > 0)
     reject({ kind: 'bad-field', field: 'selector', problem: 'it asks for a label of rows', fix: 'select hosts' });
-  const texts = metric.schema.labels.map((l) => fleet.dictionary.intern(request.labels[l.name]!));
+  const texts = metric.schema.labels.map((l) => fleet.dictionary.find(request.labels[l.name]!));
   const rows: ContainsHost[] = [];
   const scans: HostScan[] = [];
   const all = new Map<number, Uint32Array>();
@@ -149,8 +149,9 @@ function filterOn(fleet: Fleet, filter: Metric, host: FleetHost): { words: Uint3
   return { words, bits, lost };
 }
 
-/** True when a row of the host has exactly these labels. */
-function names(metric: Metric, host: FleetHost, texts: readonly number[]): boolean {
+/** True when a row of the host has exactly these labels; `undefined`: a text that no row of the fleet has. */
+function names(metric: Metric, host: FleetHost, texts: readonly (number | undefined)[]): boolean {
+  if (texts.includes(undefined)) return false;
   for (const table of metric.hosts.get(host.name) ?? []) {
     for (const { first, count, labels } of table.pages) {
       for (let i = first === 0 ? 1 : 0; i < count; i++) if (texts.every((id, l) => labels[l]![i] === id)) return true;

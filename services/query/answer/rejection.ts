@@ -36,6 +36,15 @@ export type Rejection =
       readonly limit: number;
       readonly fix: string;
     }
+  /** Known before it is begun: how much it is, what is allowed, what would do. */
+  | {
+      readonly kind: 'scan-too-large';
+      readonly estimate: string;
+      readonly allowed: string;
+      readonly found: number;
+      readonly limit: number;
+      readonly fix: string;
+    }
   /** Others use up what there is; `limit` is the name of the flag that sets it. */
   | { readonly kind: 'too-many'; readonly limit: string; readonly max: number };
 

@@ -15,6 +15,7 @@ import type { Metric } from './metric.ts';
 import { type Place, Places, unknown } from './placing.ts';
 import type { TimeRange } from './range.ts';
 import { reject, type Rejection } from './rejection.ts';
+import { admitRows } from './scan-cost.ts';
 import type { Selection } from './select.ts';
 import { Sums } from './sums.ts';
 
@@ -103,7 +104,9 @@ interface Block {
   readonly values: Uint32Array;
 }
 
+/** Rejects what would be too large, before the first row where that can be known. */
 export function* scan(request: ScanRequest): Generator<void, Scan> {
+  admitRows(request);
   const { fleet, metric, selection, groupBy, time, steps } = request;
   const stepCount = steps?.count ?? 1;
   const groups = new Groups(fleet.dictionary, Math.min(scanLimits.groups, Math.floor(scanLimits.cells / stepCount)));

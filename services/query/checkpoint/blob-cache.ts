@@ -28,6 +28,10 @@ export class BlobCache {
     return kept.blob;
   }
 
+  has(partition: number, name: string, digest: string): boolean {
+    return this.#kept.get(`${partition}/${name}`)?.digest === digest;
+  }
+
   put(partition: number, name: string, digest: string, blob: DecodedBlob): void {
     const key = `${partition}/${name}`;
     this.#drop(key);

@@ -36,6 +36,11 @@ export class Dictionary {
     return id;
   }
 
+  /** Number of a text that the fleet has; undefined where it has none: what callers say is not kept. */
+  find(text: string): number | undefined {
+    return this.#ids.get(text);
+  }
+
   /** Tables of a lineage's schema_json. Throws where it is none. */
   tables(schemaJson: string): readonly TableSchema[] {
     let tables = this.#tables.get(schemaJson);

@@ -14,6 +14,9 @@ export function createRedisHostMarks(options: RedisOptions): HostMarks & { close
     async forget(host, mergedMs) {
       await link.send('forget a host', (c) => c.hset(key, host, String(mergedMs)));
     },
+    async unmark(hosts) {
+      if (hosts.length > 0) await link.send('take marks of hosts away', (c) => c.hdel(key, ...hosts));
+    },
     close: () => link.close(),
   };
 }
