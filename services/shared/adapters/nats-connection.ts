@@ -1,5 +1,6 @@
 /**
- * One connection to nats-server, kept up for ever: with back-off, on start too, and again when the client gives up.
+ * A connection to nats-server, kept up for ever: with back-off, and a new one each time. The client's own way to connect
+ * again waits by the wall clock: a clock set back by an hour kept it away for an hour.
  * Refused credentials and a server without JetStream are told apart from a server that is merely away.
  */
 import { connect, credsAuthenticator, Events, type NatsConnection, type NatsError } from 'nats';
@@ -68,24 +69,18 @@ export function keepConnected(options: NatsOptions): NatsLink {
 
   const watch = async (c: NatsConnection): Promise<void> => {
     for await (const status of c.status()) {
-      if (status.type === Events.Disconnect && up) {
-        down(unreachable(address));
-        log.warn({ nats: address }, 'bus is away; connecting again');
-      } else if (status.type === Events.Reconnect) {
-        up = true;
-        log.info({ nats: c.getServer() }, 'bus is back');
-      } else if (status.type === Events.Error) {
+      if (status.type === Events.Error)
         log.error(
           { nats: address, reason: String(status.data), permission: status.permissionContext?.subject },
           'bus refused an operation',
         );
-      }
     }
   };
 
   const run = async (): Promise<void> => {
     let waitMs = options.firstWaitMs ?? 100;
     let said: string | undefined;
+    let wasUp = false;
     while (!closed) {
       try {
         connection = await connect({
@@ -95,9 +90,7 @@ export function keepConnected(options: NatsOptions): NatsLink {
           ...(options.user !== undefined ? { user: options.user, pass: options.password ?? '' } : {}),
           ...(options.creds ? { authenticator: credsAuthenticator(options.creds) } : {}),
           ...(options.tls ? { tls: { ...options.tls } } : {}),
-          maxReconnectAttempts: -1,
-          reconnectTimeWait: 250,
-          reconnectJitter: 100,
+          reconnect: false,
           pingInterval: 10_000,
           maxPingOut: 2,
           timeout: 5000,
@@ -114,6 +107,8 @@ export function keepConnected(options: NatsOptions): NatsLink {
           throw trouble;
         }
         up = true;
+        if (wasUp) log.info({ nats: connection.getServer() }, 'bus is back');
+        wasUp = true;
         waitMs = options.firstWaitMs ?? 100;
         said = undefined;
         for (const use of users) use(connection);
@@ -121,9 +116,14 @@ export function keepConnected(options: NatsOptions): NatsLink {
         void watch(connection).catch((cause: unknown) =>
           log.debug({ reason: describeCause(cause) }, 'status of the bus ended'),
         );
-        // Ends when close() was called, or when the client gave up: credentials that are refused again and again.
         const ended = await connection.closed();
-        if (!closed) down(translate(address, ended));
+        if (!closed) {
+          down(translate(address, ended));
+          log.warn(
+            { nats: address, ...(ended ? { reason: describeCause(ended) } : {}) },
+            'bus is away; connecting again',
+          );
+        }
       } catch (cause) {
         trouble = cause instanceof MusterError ? cause : translate(address, cause);
         if (trouble.disposition === 'halt') settle?.reject(trouble);
@@ -134,7 +134,8 @@ export function keepConnected(options: NatsOptions): NatsLink {
           );
         said = trouble.code;
       }
-      await pause(waitMs, abort.signal);
+      // Not all hosts of a fleet at once.
+      await pause(waitMs * (0.5 + Math.random() / 2), abort.signal);
       waitMs = Math.min(waitMaxMs, waitMs * 2);
     }
   };
