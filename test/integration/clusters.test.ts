@@ -50,7 +50,14 @@ test('one node at a time: back within 30 s, totals exact', { skip, timeout: 240_
     BigInt((await client.call('Query', { metric: 'synthetic', range: 'all' })).total);
   const rises = async (): Promise<void> => {
     const since = await total().catch(() => 0n);
-    await until(async () => (await total().catch(() => 0n)) > since && (await fresh()), backMs);
+    await until(async () => (await total().catch(() => 0n)) > since && (await fresh()), backMs).catch(
+      async (late: unknown) => {
+        const { hosts } = await client.call('ListHosts', {});
+        const states = hosts.map((h) => `${h.host} ${h.state}`).join(', ');
+        const logs = roles.map((r) => r.said()).join('\n');
+        throw new Error(`${String(late)}: total ${since} → ${await total()}; ${states}\n${logs}`);
+      },
+    );
   };
   /** Every host's newest read is a moment old: all partitions are served again. */
   const fresh = async (): Promise<boolean> => {

@@ -15,6 +15,8 @@ export interface Role {
   readonly ready: Readonly<Record<string, unknown>>;
   readonly lines: string[];
   readonly ended: Promise<number | null>;
+  /** The end of what it logged. */
+  said(): string;
   kill(): Promise<void>;
   stop(): Promise<number | null>;
 }
@@ -46,6 +48,7 @@ export async function startRole(service: string, words: readonly string[], built
     ready,
     lines,
     ended,
+    said: () => errors,
     async kill() {
       child.kill('SIGKILL');
       await ended;
