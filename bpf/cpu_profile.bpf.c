@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Where CPUs spend their time: 49 times a second (--profile-hz) each CPU's clock looks at what runs there, by name and stack. A sample
- * stands for its period, so that the sum is the time; idle CPUs are left out. The kernel does not count the samples that
- * it skips; the exact time is in cpu_time.
+ * Where CPUs spend their time: 49 times a second (--profile-hz) each CPU's clock looks at what runs there, by name and
+ * stack. A sample stands for its period, so that the sum is the time; idle CPUs are left out. Rows are kept by second.
+ * The kernel does not count the samples that it skips; the exact time is in cpu_time.
  */
 #include "stack.h"
 
@@ -11,7 +11,8 @@ struct cpu_profile_key {
 	struct muster_comm comm;
 	__u64 stack MUSTER_AS("stack");
 };
-MUSTER_COUNTER(cpu_profile, struct cpu_profile_key, 4096, "ns", "time on CPUs, sampled, by stack", MUSTER_OWNED);
+MUSTER_COUNTER_BY_SECOND(cpu_profile, struct cpu_profile_key, 4096, "ns", "time on CPUs, sampled, by stack",
+			 MUSTER_OWNED);
 
 struct cpu_samples_key {
 	struct muster_owner owner;

@@ -40,6 +40,8 @@ struct muster_control {
 };
 struct muster_control muster_control SEC(".data.muster") = { .word = { 1 << 8 } };
 
+#include "second.h"
+
 /*
  * Word 1 is set while the probe is over its budget (control.ts): how much its labels are sampled, and whether stacks are
  * left out. The words from 2 on: by table, log2 of how many units its events have, the usual ones.
@@ -132,9 +134,7 @@ const volatile __u32 muster_cpus = 1;
 		cell = bpf_map_lookup_elem(&name##_cells_##slot, &at);                                               \
 		if (!cell)                                                                                           \
 			return 0;                                                                                    \
-		muster_raise(&cell->value[0], n, flags);                                                             \
-		if (values > 1)                                                                                      \
-			muster_raise(&cell->value[values - 1], sum, flags);                                          \
+		muster_raise_row(cell->value, values, n, sum, flags);                                                \
 		return row;                                                                                          \
 	}                                                                                                            \
 	/* One event, or n units, while labels are sampled. Out of line: most end in name##_spare. */                \
@@ -150,7 +150,7 @@ const volatile __u32 muster_cpus = 1;
 			ledger->salt = (__u64)bpf_get_prandom_u32() << 32 | bpf_get_prandom_u32() | 1;               \
 		if (ledger->weight_max < 1ULL << shift)                                                              \
 			ledger->weight_max = 1ULL << shift;                                                          \
-		if (values > 1)                                                                                      \
+		if (values == 2)                                                                                     \
 			__sync_fetch_and_add(&ledger->sampled_sum, sum);                                             \
 		picks = muster_picks(ledger, __sync_fetch_and_add(&ledger->sampled, n), n, shift);                   \
 		if (!picks)                                                                                          \
@@ -158,7 +158,7 @@ const volatile __u32 muster_cpus = 1;
 		n = picks << shift;                                                                                  \
 		sum = sum << shift; /* of one observation */                                                         \
 		__sync_fetch_and_add(&ledger->given, n);                                                             \
-		if (values > 1)                                                                                      \
+		if (values == 2)                                                                                     \
 			__sync_fetch_and_add(&ledger->given_sum, sum);                                               \
 		return name##_count_##slot(key, n, sum, MUSTER_ATOMIC | MUSTER_NOTED);                               \
 	}                                                                                                            \
@@ -178,7 +178,7 @@ const volatile __u32 muster_cpus = 1;
 			ledger->sampled = at + n;                                                                    \
 		else if (__sync_val_compare_and_swap(&ledger->sampled, at, at + n) != at)                            \
 			return 0; /* a program that nested here took these units */                                  \
-		if (values > 1)                                                                                      \
+		if (values == 2)                                                                                     \
 			muster_raise(&ledger->sampled_sum, sum, flags);                                              \
 		return 1;                                                                                            \
 	}                                                                                                            \
@@ -193,7 +193,7 @@ const volatile __u32 muster_cpus = 1;
 			return;                                                                                      \
 		__sync_fetch_and_add(&ledger->seen, n);                                                              \
 		__sync_fetch_and_add(&ledger->failed[class], n);                                                     \
-		__sync_fetch_and_add(&overflow->value[0], n);                                                        \
+		muster_raise_row(overflow->value, values, n, 0, MUSTER_ATOMIC);                                      \
 	}
 
 #define MUSTER_TABLE(name, key_type, values, capacity, owned, tag)                                                   \

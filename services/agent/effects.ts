@@ -34,6 +34,8 @@ export interface LineageImage {
   readonly retired: BigUint64Array;
   /** The governor word (contract/control.ts). */
   readonly governed?: bigint;
+  /** By what programs told the second, and CLOCK_BOOTTIME after the copy; absent where no table is kept by second. */
+  readonly clock?: { readonly offsetNs: bigint; readonly copiedBoottimeNs: bigint };
 }
 
 export interface MeasuredProgram extends MeasuredRuns {
@@ -127,6 +129,8 @@ export type AgentEffect =
     }
   /** Compare, then one 64-bit store, under the lock. → control-written */
   | { readonly kind: 'write-control'; readonly directory: string; readonly expected: bigint; readonly word: bigint }
+  /** Set the clock by which programs tell seconds. No event. */
+  | { readonly kind: 'write-clock'; readonly directory: string; readonly offsetNs: bigint }
   /** → retired-written */
   | { readonly kind: 'write-retired'; readonly directory: string; readonly words: BigUint64Array }
   /** → grace-passed | grace-failed, later */

@@ -87,6 +87,8 @@ export interface LineageState {
   /** An image whose rows wait for names. */
   naming: { readonly generation: GenerationRows; readonly image: LineageImage } | undefined;
   readonly inFlight: InFlight;
+  /** False after the clock by which programs tell seconds was set anew: until a whole read lies behind. */
+  clockSteady: boolean;
   /** Its programs as of the newest image. */
   programs: readonly ProgramAccount[];
   /** By program, the newest measured period. */
@@ -154,6 +156,7 @@ export function createLineage(directory: string, meta: LineageMeta, context: Dec
     names,
     naming: undefined,
     inFlight: createInFlight(),
+    clockSteady: true,
     programs: [],
     measured: new Map(),
     held: false,

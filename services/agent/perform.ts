@@ -5,12 +5,15 @@
 import { describeCause } from '../shared/runtime/errors.ts';
 import type { PinnedLineage, PinnedTables, TableImage } from '../shared/runtime/ports/pinned-tables.ts';
 import { parseLineageMeta } from '../shared/contract/lineage.ts';
+import { bySecond } from '../shared/contract/seconds.ts';
 import type { AgentEffect, AgentEvent, Instant, LineageImage } from './effects.ts';
 
 interface Opened {
   readonly pins: PinnedLineage;
   /** One image a table, reused by every read. */
   readonly images: TableImage[];
+  /** True where a table is kept by second. */
+  bySecond: boolean;
 }
 
 type ReadEffect = Extract<AgentEffect, { kind: 'read' }>;
@@ -32,7 +35,7 @@ export function createPinPerformer(tables: PinnedTables, now: () => Instant): Pi
         const { directory } = effect;
         const pins = tables.open(directory);
         const locked = pins.tryLock();
-        opened.set(directory, { pins, images: [] });
+        opened.set(directory, { pins, images: [], bySecond: false });
         return {
           kind: 'opened',
           directory,
@@ -51,18 +54,21 @@ export function createPinPerformer(tables: PinnedTables, now: () => Instant): Pi
         if (ok) pins.writeControl(effect.word);
         return { kind: 'control-written', directory: effect.directory, ok, found };
       }
+      case 'write-clock':
+        pinsOf(effect.directory).writeClock?.(effect.offsetNs);
+        return undefined;
       case 'write-retired':
         pinsOf(effect.directory).writeRetired(effect.words);
         return { kind: 'retired-written', directory: effect.directory };
       case 'clear-slot': {
-        const { pins, images } = opened.get(effect.directory)!;
-        for (let t = 0; t < tableCount(pins, images); t++) pins.clearSlot(t, effect.slot);
+        const open = opened.get(effect.directory)!;
+        for (let t = 0; t < tableCount(open); t++) open.pins.clearSlot(t, effect.slot);
         return undefined;
       }
       case 'check-slot': {
-        const { pins, images } = opened.get(effect.directory)!;
+        const open = opened.get(effect.directory)!;
         let empty = true;
-        for (let t = 0; t < tableCount(pins, images); t++) empty = pins.slotEmpty(t, effect.slot) && empty;
+        for (let t = 0; t < tableCount(open); t++) empty = open.pins.slotEmpty(t, effect.slot) && empty;
         return { kind: 'slot-checked', directory: effect.directory, slot: effect.slot, empty };
       }
       case 'request-lock': {
@@ -110,20 +116,25 @@ export function createPinPerformer(tables: PinnedTables, now: () => Instant): Pi
 }
 
 /** Tables of the lineage; the images are made with the first read or clear. */
-function tableCount(pins: PinnedLineage, images: TableImage[]): number {
+function tableCount(open: Opened): number {
+  const { pins, images } = open;
   if (images.length === 0) {
     const empty = (): TableImage => ({ rowsIssued: 0, cells: new Uint32Array(0), ledger: new Uint32Array(0) });
-    images.push(...parseLineageMeta(pins.metaJson).tables.map(empty));
+    const { tables } = parseLineageMeta(pins.metaJson);
+    images.push(...tables.map(empty));
+    open.bySecond = tables.some(bySecond);
   }
   return images.length;
 }
 
-function read(effect: ReadEffect, { pins, images }: Opened, now: () => Instant): LineageImage {
+function read(effect: ReadEffect, open: Opened, now: () => Instant): LineageImage {
+  const { pins, images } = open;
   const control = pins.readControl();
   const active = Number(control & 1n) as 0 | 1;
   const slot = effect.role === 'active' ? active : ((active ^ 1) as 0 | 1);
   const keys: Uint8Array[] = [];
-  const count = tableCount(pins, images);
+  const count = tableCount(open);
+  const offsetNs = open.bySecond ? pins.readClock?.() : undefined;
   // The instant is taken before the copy: what happens during it may be dated a little early, never late.
   const readAt = now();
   for (let t = 0; t < count; t++) {
@@ -143,5 +154,6 @@ function read(effect: ReadEffect, { pins, images }: Opened, now: () => Instant):
     programs: pins.programs(),
     retired: pins.readRetired(),
     governed: pins.readGoverned?.() ?? 0n,
+    ...(offsetNs === undefined ? {} : { clock: { offsetNs, copiedBoottimeNs: now().boottimeNs } }),
   };
 }

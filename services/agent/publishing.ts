@@ -10,6 +10,7 @@ import { planParts, type TableUpdate } from './batch/parts.ts';
 import { messageId } from './bus/message-id.ts';
 import { decodeGoverned } from '../shared/contract/control.ts';
 import type { Missing } from '../shared/contract/lineage.ts';
+import { clockAgrees, clockOffset } from '../shared/contract/seconds.ts';
 import type { AgentState, Effects } from './agent-state.ts';
 import type { LineageImage } from './effects.ts';
 import type { GenerationRows, LineageState } from './lineage-state.ts';
@@ -74,7 +75,8 @@ export function publishUpdate(
     const changed = (a.changed[t] ??= createChangedRows());
     collectChanged(rows, g.sent[t]!, keyframe, ageS, changed);
     const definitions = newDefinitions(rows, g.sent[t]!, changed, l.decoders[t]!);
-    updates.push({ rows, changed, definitions, retiredSeen: retiredBefore(l, sealed, t) });
+    const sent = keyframe ? undefined : g.sent[t]!;
+    updates.push({ rows, changed, definitions, sent, retiredSeen: retiredBefore(l, sealed, t) });
   });
   const envelope: Envelope = {
     host: config.host,
@@ -85,6 +87,7 @@ export function publishUpdate(
     readWallNs: image.readAt.wallNs,
     intervalNs: config.intervalNs,
     governed: image.governed ? decodeGoverned(image.governed) : undefined,
+    seconds: secondsOf(l, image, out),
     programs: image.programs.map((p) => ({
       ...p,
       skipped: skipsCounted(l, p.program) ? p.skipped : undefined,
@@ -135,6 +138,19 @@ function newDefinitions(
 /** Σ seen of the generations before the one that is sent: the pinned record, and the sealed one that is not in it yet. */
 function retiredBefore(l: LineageState, sealed: boolean, table: number): bigint {
   return l.retiredSeen[table]! + (sealed ? 0n : (l.sealedSeen?.[table] ?? 0n));
+}
+
+/**
+ * By what the seconds of an image are to be dated; undefined where that cannot be told, as the clock was set meanwhile. Has
+ * programs told the new time, then.
+ */
+function secondsOf(l: LineageState, { clock, readAt }: LineageImage, out: Effects): Envelope['seconds'] {
+  if (!clock) return undefined;
+  const presentNs = clockOffset(readAt);
+  const steady = l.clockSteady;
+  l.clockSteady = clockAgrees(clock.offsetNs, presentNs);
+  if (!l.clockSteady) out.add({ kind: 'write-clock', directory: l.directory, offsetNs: presentNs });
+  return steady && l.clockSteady ? clock : undefined;
 }
 
 /** What is told of them at most: messages are bounded. */

@@ -30,6 +30,8 @@ export class Rig {
   readonly lineages = new Map<string, SimLineage>();
   readonly faults: PinFaults = { clearLeaves: 0 };
   boottimeNs = 1000n * second;
+  /** By how much the wall clock was set. */
+  wallAheadNs = 0n;
   private nextUuid = 1;
 
   attach(model: ProbeModel, cpus = 2): SimLineage {
@@ -40,7 +42,7 @@ export class Rig {
   }
 
   now(): Instant {
-    return { boottimeNs: this.boottimeNs, wallNs: this.boottimeNs + 1_700_000_000n * second };
+    return { boottimeNs: this.boottimeNs, wallNs: this.boottimeNs + this.wallAheadNs + 1_700_000_000n * second };
   }
 }
 

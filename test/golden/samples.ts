@@ -252,6 +252,7 @@ const checkpoints: Record<string, Sample> = {
           seen: 5n,
           failed: 0n,
           skipped: 0n,
+          undivided: 0n,
           fromWallMs: 1_699_999_999_000n,
           toWallMs: 1_700_000_009_000n,
         },

@@ -6,6 +6,7 @@ import { describe, test } from 'node:test';
 import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { cannotRun, Instance, load, until } from './instance.ts';
 
 /** Where cgroup v2 is mounted: at the top, or below it on a hybrid system. */
@@ -13,6 +14,28 @@ const cgroups = readFileSync('/proc/self/mounts', 'utf8')
   .split('\n')
   .map((line) => line.split(' '))
   .find(([, , type]) => type === 'cgroup2')?.[1];
+
+/** A profile shows in which seconds a program ran. */
+async function toldBySecond(instance: Instance, cgroup: string): Promise<void> {
+  const fromS = Math.floor(Date.now() / 1000);
+  await load('--cgroup', cgroup, '--call', 'spin', '--calls', '15000', '--comm', 'e2e-burns');
+  const toS = Math.floor(Date.now() / 1000);
+  const asked = { metric: 'cpu_profile', selector: 'comm="e2e-burns"', groupBy: ['comm'], range: '2m' };
+  const seconds = { ...asked, step: '1s' };
+  await until('the samples are counted', async () => Number((await instance.query(asked)).total) > 0, 20_000);
+  await sleep(3000); // the newest are read each second
+  const { step, series, notes, coverage } = await instance.client.call('QueryRange', seconds);
+  assert.equal(Number(step!.seconds), 1);
+  const points = series[0]!.points.filter((p) => p.value !== '0');
+  assert.equal(
+    points.reduce((sum, p) => sum + Number(p.value), 0),
+    Number(series[0]!.value),
+  );
+  assert.ok(points.length > 0, JSON.stringify({ notes, coverage }));
+  if (notes.some((n) => n.includes('could not be told by second'))) return;
+  for (const { time } of points)
+    assert.ok(Number(time!.seconds) >= fromS && Number(time!.seconds) <= toS, JSON.stringify(points));
+}
 
 describe(
   'a scope of its own',
@@ -27,10 +50,11 @@ describe(
         mkdirSync(folder);
         const instances: Instance[] = [];
         try {
-          const flags = ['--scope', `cgroup=/${name}`, '--probes', 'syscalls'];
-          const wide = await Instance.launch([...flags, '--host', 'wide']);
+          const flags = ['--scope', `cgroup=/${name}`];
+          const wide = await Instance.launch([...flags, '--host', 'wide', '--probes', 'syscalls,cpu_profile']);
           instances.push(wide);
-          const narrow = await Instance.launch([...flags, '--host', 'narrow', '--rows', 'syscalls=64']);
+          const small = ['--probes', 'syscalls', '--rows', 'syscalls=64'];
+          const narrow = await Instance.launch([...flags, '--host', 'narrow', ...small]);
           instances.push(narrow);
           for (const instance of instances)
             await until('it answers', () => instance.stderr.includes('answering on'), 60_000);
@@ -75,6 +99,7 @@ describe(
           assert.equal(rows + Number(full.residual), Number(full.total));
           const bound = full.rows[0]?.errorBound;
           assert.ok(Number(bound) >= overflow, `a row's bound ${bound} covers what lost its label`);
+          await toldBySecond(wide, folder);
         } finally {
           for (const instance of instances) await instance.discard();
           rmdirSync(folder);

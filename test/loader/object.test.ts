@@ -186,7 +186,7 @@ test('too many tables are refused', () => {
     'many',
     probeSource({ declare: many, count: 'muster_add(t0, &key, 1);' }),
     'bpf/contract',
-    '32 tables, at most 30',
+    '32 tables, at most 29',
     'split',
   );
 });

@@ -183,8 +183,8 @@ export const bugs: readonly PlantedBug[] = [
     find: `    raise(this.ledger, cpu * 10, n);
   }
 
-  /** The row's part of it; \`race\`: another CPU inserts the same key at once. */
-  finish(cpu: number, key: number, n: number, sum: number, race: boolean): void {
+  /** The row's part of it; \`race\`: another CPU inserts the same key at once; \`second\`: that it falls into, 0…9. */
+  finish(cpu: number, key: number, n: number, sum: number, race: boolean, second = 0): void {
     const row = this.rowOf(cpu, key, n, race);
     const { rows, valueCount } = this.schema;
     const at = (cpu * (rows + 1) + row) * valueCount * 2;
@@ -194,7 +194,7 @@ export const bugs: readonly PlantedBug[] = [
   }
   private readonly loaded: Uint32Array[] = [];
 
-  finish(cpu: number, key: number, n: number, sum: number, race: boolean): void {
+  finish(cpu: number, key: number, n: number, sum: number, race: boolean, second = 0): void {
     const row = this.rowOf(cpu, key, n, race);
     const { rows, valueCount } = this.schema;
     const at = (cpu * (rows + 1) + row) * valueCount * 2;
@@ -207,5 +207,17 @@ export const bugs: readonly PlantedBug[] = [
     find: `      if (lineage.committed > lineage.announced) {`,
     replace: `      lineage.committed = lineage.committing;
       if (lineage.committed > lineage.announced) {`,
+  },
+  {
+    name: 'tell by second what a read over minutes brings',
+    file: 'services/aggregator/merge/seconds.ts',
+    find: `const spanMax = 8n;`,
+    replace: `const spanMax = 800n;`,
+  },
+  {
+    name: 'date what follows a message that did not come as if it had',
+    file: 'services/aggregator/merge/seconds.ts',
+    find: ` || missing || `,
+    replace: ` || `,
   },
 ];

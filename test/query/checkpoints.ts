@@ -60,6 +60,9 @@ export interface TableFill {
     readonly startMs: number;
     readonly rows: readonly CountedRow[];
     readonly overflow?: bigint;
+    /** Kept by second: its second, and what could not be told. */
+    readonly overflowSecond?: number;
+    readonly undivided?: bigint;
     readonly sampled?: Sampled;
   }[];
   /** What of its generation was sampled. */
@@ -208,9 +211,12 @@ export function blobsOf(fill: HostFill): Map<string, Uint8Array> {
       { kind: 'series', host, table: schema.name, page: 0 },
       encodeSeriesPage({ first: 0, count: series.size + 1, labelCount: schema.labels.length, values: texts }),
     );
-    const valuesOf = (rows: readonly CountedRow[], overflow: bigint) => {
+    const valuesOf = (rows: readonly CountedRow[], overflow: bigint, overflowSecond?: number) => {
       const found = new Map<number, bigint[]>();
-      if (overflow > 0n) found.set(0, [overflow, ...(schema.valueCount > 1 ? [0n] : [])]);
+      const unlabelled = Array.from({ length: schema.valueCount }, (_, v) =>
+        v === 0 || v - 1 === overflowSecond ? overflow : 0n,
+      );
+      if (overflow > 0n) found.set(0, unlabelled);
       for (const r of rows) {
         const id = series.get(JSON.stringify(r.labels))!;
         found.set(
@@ -239,10 +245,11 @@ export function blobsOf(fill: HostFill): Map<string, Uint8Array> {
         encodeLast({ ...life, rows }),
       );
     }
-    for (const { startMs, rows, overflow = 0n, sampled } of table.windows ?? []) {
+    for (const { startMs, rows, overflow = 0n, overflowSecond, undivided, sampled } of table.windows ?? []) {
       const part: WindowHostValues = {
         host,
-        increments: valuesOf(rows, overflow),
+        increments: valuesOf(rows, overflow, overflowSecond),
+        ...(undivided === undefined ? {} : { undivided }),
         seen: rows.reduce((n, r) => n + r.values[0]!, overflow),
         failed: overflow,
         skipped: 0n,

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import {
+  clockWord,
   controlWords,
   decodeControl,
   encodeControl,
@@ -48,6 +49,7 @@ test('a fresh lineage counts in slot 0, generation 1', () => {
 
 test('the retired records lie beside the control word and not over each other', () => {
   assert.equal(retiredWords * 3, controlWords);
-  assert.equal(scaleWord + tablesMax, retiredWords);
+  assert.equal(scaleWord + tablesMax, clockWord);
+  assert.equal(clockWord + 1, retiredWords);
   assert.ok(tablesMax < retiredWords);
 });

@@ -4,6 +4,7 @@
  */
 import { keyMark } from '../../services/shared/contract/key-mark.ts';
 import { callerLabels, schemaHash, type TableSchema } from '../../services/shared/contract/lineage.ts';
+import { valuesBySecond } from '../../services/shared/contract/seconds.ts';
 
 export interface KeyCatalogue {
   readonly count: number;
@@ -139,7 +140,7 @@ function relabelledModel(name: string, rows: number): ProbeModel {
   };
 }
 
-/** Key = a comm and a bucket; and a second table, so that a batch has two blocks. */
+/** Key = a comm and a bucket; and a second table, so that a batch has two blocks, whose rows are kept by second. */
 function histogramModel(rows: number): ProbeModel {
   const waits: TableSchema = {
     name: 'waits',
@@ -162,7 +163,7 @@ function histogramModel(rows: number): ProbeModel {
     unit: 'wakes',
     help: 'wake-ups',
     keyWords: 2,
-    valueCount: 1,
+    valueCount: valuesBySecond,
     labels: [waits.labels[0]!],
   };
   const buckets = [3, 9, 40, 200];

@@ -141,7 +141,7 @@ export class SimHost {
     const race = random.chance(0.02);
     if (random.chance(0.8)) {
       slot.begin(cpu, n);
-      slot.finish(cpu, key, n, sum, race);
+      slot.finish(cpu, key, n, sum, race, lineage.secondOf(table, n, this.now()));
       return;
     }
     const beginUs = random.below(this.slownessUs);
@@ -153,7 +153,7 @@ export class SimHost {
     );
     queue.after(
       finishUs,
-      lineage.running(() => slot.finish(cpu, key, n, sum, race)),
+      lineage.running(() => slot.finish(cpu, key, n, sum, race, lineage.secondOf(table, n, this.now()))),
     );
   }
 }

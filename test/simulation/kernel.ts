@@ -3,6 +3,7 @@
  * An event is two steps, so that a read or a flip may come between them: `begin` (seen) and `finish` (the cell).
  */
 import type { TableSchema } from '../../services/shared/contract/lineage.ts';
+import { bySecond } from '../../services/shared/contract/seconds.ts';
 import type { KeyCatalogue } from './catalogue.ts';
 
 /** Stages in which a slot can be cleared; a kill may leave any subset done. */
@@ -43,14 +44,15 @@ export class KernelSlot {
     raise(this.ledger, cpu * 10, n);
   }
 
-  /** The row's part of it; `race`: another CPU inserts the same key at once. */
-  finish(cpu: number, key: number, n: number, sum: number, race: boolean): void {
+  /** The row's part of it; `race`: another CPU inserts the same key at once; `second`: that it falls into, 0…9. */
+  finish(cpu: number, key: number, n: number, sum: number, race: boolean, second = 0): void {
     const row = this.rowOf(cpu, key, n, race);
     const { rows, valueCount } = this.schema;
     const at = (cpu * (rows + 1) + row) * valueCount * 2;
     raise(this.cells, at, n);
     raise(this.truth, (row === 0 ? this.catalogue.count : key) * 2, n);
-    if (valueCount > 1) raise(this.cells, at + 2, sum);
+    if (bySecond(this.schema)) raise(this.cells, at + 2 + second * 2, n);
+    else if (valueCount > 1) raise(this.cells, at + 2, sum);
   }
 
   private rowOf(cpu: number, key: number, n: number, race: boolean): number {

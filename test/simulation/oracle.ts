@@ -10,6 +10,7 @@ import { allSeries } from './catalogue.ts';
 import type { HostReading, Reader, TableReading } from './reading.ts';
 import type { SimHost } from './host.ts';
 import type { SimLineage } from './pins.ts';
+import { misplaced, noSeconds } from './seconds.ts';
 import { sumOf, truthOf } from './truth.ts';
 import type { World } from './world.ts';
 
@@ -74,6 +75,7 @@ function checkTable(
   const found: TableReading = reading.tables.get(table) ?? {
     totals: nothing,
     windows: nothing,
+    seconds: noSeconds(),
     lost: 0n,
     quarantined: 0n,
   };
@@ -107,8 +109,14 @@ function checkTable(
   const known = sumOf(truthOf([...whole, ...heardOf], table));
   if (answered < known && unknown.length === 0)
     wrong(`${known - answered} events of ended lineages are missing and no time is unknown`);
-  if (unknown.length === 0 && !history.datesFaults && !host.clockStepped && sumOf(windows) !== sumOf(totals))
+  if (!history.damaged && found.seconds.uneven > 0)
+    wrong(`${found.seconds.uneven} rows are not the sum of their seconds`);
+  if (unknown.length > 0 || history.datesFaults || host.clockStepped) return;
+  if (sumOf(windows) !== sumOf(totals))
     wrong(`windows hold ${sumOf(windows)} of ${sumOf(totals)} though nothing is unknown`);
+  const kept = found.seconds.points.size > 0 && !history.storeFaults;
+  const apart = kept ? misplaced(lineagesOf(host), table, found.seconds) : '';
+  if (apart !== '') wrong(apart);
 }
 
 /**

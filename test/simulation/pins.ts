@@ -4,6 +4,7 @@
  */
 import { encodeControl, retiredWords } from '../../services/shared/contract/control.ts';
 import { parseLineageMeta, type LineageMeta, type TableSchema } from '../../services/shared/contract/lineage.ts';
+import { clockOffset } from '../../services/shared/contract/seconds.ts';
 import { MusterError } from '../../services/shared/runtime/errors.ts';
 import type {
   PinnedLineage,
@@ -18,6 +19,10 @@ import type { Random } from './random.ts';
 /** One life of a probe's maps, with the truth of what was counted in them. */
 export class SimLineage {
   control = encodeControl({ slot: 0, state: 'counting', generation: 1n });
+  /** The clock by which programs tell seconds. */
+  clock: bigint;
+  /** The truth of tables that are kept by second: by table, what was counted in each Unix second. */
+  readonly seconds: readonly Map<number, number>[];
   readonly retired = new BigUint64Array(2 * retiredWords);
   /** By table, by slot. */
   readonly slots: readonly (readonly [KernelSlot, KernelSlot])[];
@@ -41,6 +46,8 @@ export class SimLineage {
     created: { readonly boottimeNs: bigint; readonly wallNs: bigint },
     tag = '0123456789abcdef',
   ) {
+    this.clock = clockOffset(created);
+    this.seconds = model.tables.map(() => new Map<number, number>());
     this.truth = model.keys.map((k) => new Uint32Array((k.count + 1) * 2));
     const slot = (schema: TableSchema, t: number): KernelSlot =>
       new KernelSlot(schema, cpus, model.keys[t]!, this.truth[t]!);
@@ -88,6 +95,13 @@ export class SimLineage {
   get directory(): string {
     return `${this.model.probe}/${this.uuid}`;
   }
+
+  /** The second that an event of a table falls into now; noted, as truth is. */
+  secondOf(table: number, n: number, now: { readonly boottimeNs: bigint; readonly wallNs: bigint }): number {
+    const second = Number(now.wallNs / 1_000_000_000n);
+    this.seconds[table]!.set(second, (this.seconds[table]!.get(second) ?? 0) + n);
+    return Number((BigInt.asUintN(64, now.boottimeNs + this.clock) / 1_000_000_000n) % 10n);
+  }
 }
 
 /** What a process passes at each call: throws when it is killed here, or when the call is to fail. */
@@ -127,6 +141,14 @@ function openPins(lineage: SimLineage, owner: object, gate: Gate, faults: PinFau
     readControl() {
       gate('readControl');
       return lineage.control;
+    },
+    readClock() {
+      gate('readClock');
+      return lineage.clock;
+    },
+    writeClock(offsetNs) {
+      gate('writeClock');
+      lineage.clock = offsetNs;
     },
     writeControl(word) {
       gate('writeControl');

@@ -14,12 +14,14 @@ import {
   type SeriesValues,
 } from '../../services/shared/contract/checkpoint-codec.ts';
 import { allSeries, lostSeries, seriesNumber, seriesOf } from './catalogue.ts';
+import { addSeconds, noSeconds, type SecondsReading } from './seconds.ts';
 import type { SimStore } from './store.ts';
 
 /** One table of one host, all its keys summed: values are the first of each row (counts, not a histogram's sum). */
 export interface TableReading {
   readonly totals: Uint32Array;
   readonly windows: Uint32Array;
+  readonly seconds: SecondsReading;
   lost: bigint;
   quarantined: bigint;
 }
@@ -89,9 +91,12 @@ export class Reader {
     const pages = this.pages(blobs);
     for (const { name, bytes } of blobs) {
       if (name.kind !== 'window') continue;
-      for (const h of decodeWindow(bytes).hosts) {
-        const into = readingOf(h.host, tableOf(name.table))?.windows;
-        if (into) addSeries(into, h.increments, pages.get(`${h.host}/${name.table}`));
+      const window = decodeWindow(bytes);
+      for (const h of window.hosts) {
+        const into = readingOf(h.host, tableOf(name.table));
+        if (!into) continue;
+        addSeries(into.windows, h.increments, pages.get(`${h.host}/${name.table}`));
+        addSeconds(into.seconds, window, h.increments, h.undivided);
       }
     }
     for (const [host, { record }] of hosts) {
@@ -147,6 +152,7 @@ export class Reader {
 const emptyReading = (table: string, totals: Uint32Array): TableReading => ({
   totals,
   windows: new Uint32Array(allSeries(table).length * 2),
+  seconds: noSeconds(),
   lost: 0n,
   quarantined: 0n,
 });

@@ -6,7 +6,9 @@ import { assert } from '../../shared/runtime/assert.ts';
 import type { Missing } from '../../shared/contract/lineage.ts';
 import { toBigInt } from '../../shared/algebra/limbs.ts';
 import type { Governed } from '../../shared/contract/control.ts';
+import { bySecond } from '../../shared/contract/seconds.ts';
 import type { TableRows } from '../kernel/table-rows.ts';
+import type { SentRows } from './changed-rows.ts';
 import type { ProgramAccount } from '../../shared/runtime/ports/pinned-tables.ts';
 import type { Part, TableUpdate } from './parts.ts';
 
@@ -21,6 +23,8 @@ export interface Envelope {
   readonly intervalNs: bigint;
   /** What the probe gives up to keep to its budget; absent while that is nothing and it has none. */
   readonly governed: Governed | undefined;
+  /** By what rows that are kept by second are to be dated; absent where that cannot be told. */
+  readonly seconds: { readonly offsetNs: bigint; readonly copiedBoottimeNs: bigint } | undefined;
   readonly programs: readonly (ProgramAccount & { readonly period?: MeasuredRuns | undefined })[];
   /** Present in keyframes. */
   readonly keyframe:
@@ -108,6 +112,7 @@ export function createComposer(
       synthetic: false,
       kernelBytes: envelope.keyframe?.kernelBytes,
       missing: [...(envelope.keyframe?.missing ?? [])],
+      ...(envelope.seconds && { seconds: envelope.seconds }),
       ...(envelope.governed && {
         governed: { ...envelope.governed, sinceWallS: BigInt(envelope.governed.sinceWallS) },
       }),
@@ -136,7 +141,7 @@ const ledgerOf = ({ ledger, sampling }: TableRows): TableLedger => ({
 });
 
 function fillColumns(columns: Columns, update: TableUpdate, from: number, to: number): Columns {
-  const { rows, changed, definitions } = update;
+  const { rows, changed, definitions, sent } = update;
   const { valueCount, labels } = rows.schema;
   const count = to - from;
   reserveRows(columns, count, valueCount);
@@ -153,5 +158,16 @@ function fillColumns(columns: Columns, update: TableUpdate, from: number, to: nu
       columns.values[t + 1] = rows.values[s + 1]!;
     }
   }
+  if (sent && bySecond(rows.schema)) dropUnchanged(columns, rows, sent);
   return columns;
+}
+
+/** Of seconds, what did not change is left out, as 0: of ten most did not, and a join by maximum passes it over. */
+function dropUnchanged({ values, ids, rowCount, valueCount }: Columns, rows: TableRows, sent: SentRows): void {
+  for (let v = 1; v < valueCount; v++) {
+    for (let r = 0, t = v * rowCount * 2; r < rowCount; r++, t += 2) {
+      const s = (ids[r]! * valueCount + v) * 2;
+      if (rows.values[s] === sent.values[s] && rows.values[s + 1] === sent.values[s + 1]) values[t] = values[t + 1] = 0;
+    }
+  }
 }

@@ -4,13 +4,15 @@
  */
 import type { Definition } from '../../shared/contract/columns.ts';
 import type { TableRows } from '../kernel/table-rows.ts';
-import type { ChangedRows } from './changed-rows.ts';
+import type { ChangedRows, SentRows } from './changed-rows.ts';
 
 /** What one table sends. Definitions ascend, and each is of a changed row. */
 export interface TableUpdate {
   readonly rows: TableRows;
   readonly changed: ChangedRows;
   readonly definitions: readonly Definition[];
+  /** What was sent before; undefined in a keyframe. */
+  readonly sent: SentRows | undefined;
   /** Σ seen of all earlier generations. */
   readonly retiredSeen: bigint;
 }

@@ -190,6 +190,7 @@ function restoreLineage(host: HostState, r: LineageRecord): LineageState {
     heardMs: Number(r.heardWallMs),
     readsSinceHeir: 0,
     readsInARow: 0,
+    whole: { known: undefined, reading: undefined },
     reads: 0,
     aloneSinceMs: 0,
   };

@@ -112,6 +112,7 @@ function encodeOpen(window: OpenWindow): Uint8Array {
     failed: part.failed,
     skipped: part.skipped,
     sampled: stated(part.sampled),
+    undivided: part.undivided,
     fromMs: Math.max(0, Math.floor(part.fromMs)),
     toMs: Math.max(0, Math.floor(part.toMs)),
   }));

@@ -13,6 +13,7 @@ import type { CheckedBatch } from '../bus/receive.ts';
 import { addGap, addUnknown, gapReason, toldUntilNs } from './gaps.ts';
 import { emptyFolded, foldAll, lastBlobs, moveLedger } from './fold.ts';
 import type { HostState, LineageState, MergeEffect, MergeState } from './state.ts';
+import { wholeSince } from './seconds.ts';
 import { tableFor } from './tables.ts';
 import { correctedNs, takeBack } from './windows.ts';
 
@@ -75,6 +76,7 @@ export function beginLineage(
     heardMs: 0,
     readsSinceHeir: 0,
     readsInARow: 0,
+    whole: wholeSince(batch.lineage!.createdBoottimeNs),
     reads: 0,
     aloneSinceMs: 0,
   };

@@ -6,6 +6,7 @@
  */
 import { addSampled, joinSampled, sampledRise } from '../../shared/algebra/sampling.ts';
 import type { Batch } from '../../shared/contract/batch.ts';
+import { bySecond } from '../../shared/contract/seconds.ts';
 import type { CheckedBatch, KnownSchema } from '../bus/receive.ts';
 import { toldUntilNs } from './gaps.ts';
 import { foldReady, stateLost, trulyHeld } from './fold.ts';
@@ -14,7 +15,8 @@ import { generationOf } from './generations.ts';
 import { beginLineage, hasRoomFor, isSetAside, mayBeTakenBack, quarantineYounger } from './lineages.ts';
 import { watchNamesakes } from './namesakes.ts';
 import { define, noLimits, type SeriesLimits } from './limits.ts';
-import type { GenerationState, HostState, LineageState, MergeEffect, MergeState } from './state.ts';
+import { joinSeconds, noteWhole, risenSince, secondsOf } from './seconds.ts';
+import type { GenerationState, HostState, LineageState, MergeEffect, MergeState, WindowPart } from './state.ts';
 import { correctedNs, createWindows, datedMs, windowPart } from './windows.ts';
 
 /** Programs of one lineage that are kept account of. */
@@ -123,6 +125,7 @@ function mergeRows(
       : Number(batch.intervalNs / 1_000_000n);
   const span = { fromMs: endMs - spanMs, endMs };
   const skipped = skippedRise(lineage, batch);
+  const seconds = secondsOf(batch, risenSince(lineage.whole, batch), endMs);
   let provenSinceNs = -1n;
   for (const [i, block] of batch.tables.entries()) {
     const position = lineage.tables.findIndex((t) => t.schema.name === block.table);
@@ -138,18 +141,23 @@ function mergeRows(
     const failed = block.ledger?.failed ?? [];
     const sampled = sampledRise(own.sampled, block.ledger?.sampled);
     const count = columns.rowCount > 0 || seenRise > 0n || skipped > 0n || sampled.seen > 0n;
-    const target =
-      history || !count
-        ? undefined
-        : windowPart(state, { key, valueCount: schema.valueCount, size: table.index.size }, host.host, span, nowMs);
+    const shape = { key, valueCount: schema.valueCount, size: table.index.size };
+    const target = history || !count ? undefined : windowPart(state, shape, host.host, span, nowMs);
     // A row that a lineage with undated history shows for the first time in a keyframe may carry some of that history.
     const undated = lineage.historyBoottimeNs > 0n && batch.keyframe;
     if (undated && own.rows.overflow() === 0n) fresh.add(0);
-    const unknown = own.rows.join(columns, target?.part.sums, undated ? (row) => !fresh.has(row) : undefined);
+    const isDated = undated ? (row: number): boolean => !fresh.has(row) : undefined;
+    const partOf = (startMs: number): WindowPart | undefined => {
+      const within = { fromMs: Math.min(span.fromMs, startMs), endMs: startMs };
+      return windowPart(state, shape, host.host, within, nowMs)?.part;
+    };
+    const { unknown, elsewhere } = bySecond(schema)
+      ? joinSeconds(own.rows, columns, target && { own: target.part, endMs, seconds, partOf }, isDated)
+      : { unknown: own.rows.join(columns, target?.part.sums, isDated), elsewhere: 0n };
     state.rowsMerged += columns.rowCount;
     if (unknown >= 0) askResync(host, `row ${unknown} of ${block.table} is unknown`, lineage.uuid, nowMs, effects);
     if (target) {
-      target.part.seen += seenRise;
+      target.part.seen += rise(elsewhere, seenRise);
       own.failed.forEach((n, reason) => (target.part.failed += rise(n, failed[reason] ?? 0n)));
       target.part.skipped += skipped;
       target.part.sampled = addSampled(target.part.sampled, sampled);
@@ -160,6 +168,7 @@ function mergeRows(
     joinLedger(own, failed, seen, block.retiredSeen, batch);
     own.sampled = joinSampled(own.sampled, block.ledger?.sampled);
   }
+  noteWhole(lineage.whole, batch, host.wanted.has(lineage.uuid));
   if (provenSinceNs >= 0n) quarantineYounger(state, host, lineage, provenSinceNs, effects);
   if (batch.sealed && batch.part === batch.parts) checkSealed(host, lineage, generation, nowMs, effects);
 }

@@ -4,6 +4,7 @@
  */
 import type { RowTable } from '../../shared/algebra/row-table.ts';
 import type { SeriesCount, SeriesLimits } from './limits.ts';
+import type { WholeReads } from './seconds.ts';
 import type { SeriesIndex } from '../../shared/algebra/series-index.ts';
 import type { Sampled } from '../../shared/algebra/sampling.ts';
 import type { SumTable } from '../../shared/algebra/sum-table.ts';
@@ -95,6 +96,8 @@ export interface LineageState {
   readsSinceHeir: number;
   /** Of these, since its heir spoke last. */
   readsInARow: number;
+  /** Reads of it that are merged whole (seconds.ts). Not kept. */
+  whole: WholeReads;
   /** Reads merged by this process. Not kept. */
   reads: number;
   /** Of a namesake: bus time since when nothing of the machine that counts was heard; 0 while it is. */
@@ -152,6 +155,8 @@ export interface WindowPart {
   failed: bigint;
   skipped: bigint;
   sampled: Sampled;
+  /** Kept by second: what could not be told by second. */
+  undivided: bigint;
   fromMs: number;
   toMs: number;
 }

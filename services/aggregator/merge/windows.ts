@@ -3,10 +3,12 @@
  * has touched for a while is closed: it lives on in the checkpoint alone, and an increment that comes later still
  * goes into a part of its own beside it, so that nothing is read back and nothing is lost.
  */
+import { setBigInt, toBigInt } from '../../shared/algebra/limbs.ts';
 import { nothingSampled } from '../../shared/algebra/sampling.ts';
 import { SumTable } from '../../shared/algebra/sum-table.ts';
 import { finestTier, formatBlobName } from '../../shared/contract/checkpoint.ts';
 import { u64 } from '../../shared/contract/encode.ts';
+import { secondsOfWindow, valuesBySecond } from '../../shared/contract/seconds.ts';
 import type { MergeState, OpenWindow, WindowPart, WindowsState } from './state.ts';
 
 /** A host's clock further than this from the bus's is not believed for dating. */
@@ -64,6 +66,7 @@ export function windowPart(
       failed: 0n,
       skipped: 0n,
       sampled: nothingSampled,
+      undivided: 0n,
       fromMs: span.fromMs,
       toMs: span.endMs,
     };
@@ -102,8 +105,10 @@ export function retire(state: MergeState, nowMs: number): void {
 export function takeBack(state: MergeState, table: string, host: string, sums: SumTable): void {
   const windows = [...state.windows.open.values()].filter((w) => w.table === table && w.hosts.has(host));
   windows.sort((a, b) => b.startMs - a.startMs);
+  // What is kept by second is taken from the sum, and as much from the seconds of the same window.
+  const summed = sums.valueCount === valuesBySecond ? 1 : sums.valueCount;
   for (let series = 0; series < sums.size; series++) {
-    for (let v = 0; v < sums.valueCount; v++) {
+    for (let v = 0; v < summed; v++) {
       const at = (series * sums.valueCount + v) * 2;
       let owed = (BigInt(sums.values[at + 1]!) << 32n) | BigInt(sums.values[at]!);
       for (const window of windows) {
@@ -114,9 +119,20 @@ export function takeBack(state: MergeState, table: string, host: string, sums: S
         const taken = there < owed ? there : owed;
         values[at] = Number((there - taken) & 0xffffffffn);
         values[at + 1] = Number((there - taken) >> 32n);
+        if (summed !== sums.valueCount) takeSeconds(values, at, taken);
         owed -= taken;
         window.changed = true;
       }
     }
+  }
+}
+
+/** Takes `owed` from the seconds behind the sum at `sumAt`, newest first. */
+function takeSeconds(values: Uint32Array, sumAt: number, owed: bigint): void {
+  for (let at = sumAt + secondsOfWindow * 2; at > sumAt && owed > 0n; at -= 2) {
+    const there = toBigInt(values, at);
+    const taken = there < owed ? there : owed;
+    setBigInt(values, at, there - taken);
+    owed -= taken;
   }
 }

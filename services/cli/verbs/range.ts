@@ -12,7 +12,10 @@ export const range: DataVerb<'QueryRange'> = {
   name: 'range',
   method: 'QueryRange',
   operands: ['[metric]'],
-  options: [...selectionOptions, { flag: '--step <time>', help: 'length of a point, a multiple of 10s' }],
+  options: [
+    ...selectionOptions,
+    { flag: '--step <time>', help: 'length of a point, a multiple of 10s; of metrics kept by second, of 1s' },
+  ],
   examples: ['muster range', 'muster range syscalls --group-by host --range 15m --step 30s'],
   plan: (operands, options) => ({
     ...selection(operands, options),

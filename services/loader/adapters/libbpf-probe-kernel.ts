@@ -9,8 +9,10 @@ import { createMap, mapType, pin } from '../../shared/adapters/libbpf.ts';
 import { BpfObject, type Refusal } from '../../shared/adapters/libbpf-object.ts';
 import { onlineCpus } from '../../shared/adapters/perf-events.ts';
 import { boottimeNs, wallNs } from '../../shared/adapters/libc.ts';
+import { clockWord } from '../../shared/contract/control.ts';
 import type { LineageMeta } from '../../shared/contract/lineage.ts';
 import { lineageFormat } from '../../shared/contract/lineage.ts';
+import { clockOffset } from '../../shared/contract/seconds.ts';
 import { constantsMap, controlMap, mapName, pinName, slotParts } from '../../shared/contract/table-maps.ts';
 import { MusterError } from '../../shared/runtime/errors.ts';
 import type { Pinned } from '../load/choose.ts';
@@ -118,6 +120,14 @@ export class LibbpfProbeKernel implements ProbeKernel {
   }
 }
 
+/** The control map's first content, with the clock by which programs tell seconds. */
+function withClock(control: Uint8Array): Uint8Array {
+  const bytes = control.slice();
+  const offset = clockOffset({ wallNs: wallNs(), boottimeNs: boottimeNs() });
+  new DataView(bytes.buffer).setBigUint64(clockWord * 8, offset, true);
+  return bytes;
+}
+
 /** Loads what can be: an optional program that this kernel refuses is left out. */
 function load(wanted: Wanted, bytes: Uint8Array, rows: ReadonlyMap<string, number>): Loaded {
   const missing = new Map<string, string>();
@@ -130,7 +140,7 @@ function load(wanted: Wanted, bytes: Uint8Array, rows: ReadonlyMap<string, numbe
     try {
       for (const [map, count] of rows) object.setRows(map, count);
       object.setInitialValue(constantsMap, wanted.constants);
-      object.setInitialValue(controlMap, wanted.control);
+      object.setInitialValue(controlMap, withClock(wanted.control));
       for (const name of missing.keys()) object.skipProgram(name);
       const refusal = object.load();
       if (!refusal) return { object, missing };

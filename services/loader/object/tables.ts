@@ -5,6 +5,7 @@
 import { tablesMax } from '../../shared/contract/control.ts';
 import { innerLabels, tableKinds } from '../../shared/contract/lineage.ts';
 import type { LabelSchema, TableKind, TableSchema } from '../../shared/contract/lineage.ts';
+import { bySecond } from '../../shared/contract/seconds.ts';
 import { hintsFor, mapName, rowsMax, slotParts } from '../../shared/contract/table-maps.ts';
 import type { SlotPart } from '../../shared/contract/table-maps.ts';
 import { MusterError } from '../../shared/runtime/errors.ts';
@@ -17,6 +18,7 @@ import { numberOf, readMaps, shapeOf } from './maps.ts';
 const tableName = /^[a-z][a-z0-9_]*$/;
 const keysName = /^(.+)_keys_0$/;
 const valuesOf: Readonly<Record<TableKind, number>> = { counter: 1, histogram: 2, distinct: 1, heavy: 1, filter: 2 };
+const wordBytes = 8;
 /** What declares a kind, and the member that its key must end in. */
 const macros: Readonly<Record<TableKind, readonly [macro: string, member?: string]>> = {
   counter: ['MUSTER_COUNTER'],
@@ -108,8 +110,9 @@ function readTable(
     sizeOf(btf, typeOf('ledger', slot, 'value')),
   ];
   const { labels, words, owner } = readKey(btf, typeOf('ids', 0, 'key'), name);
-  const valueCount = valuesOf[kind];
-  const expected = [words * 8, words * 8, valueCount * 8, ledgerBytes];
+  const kept = sizeOf(btf, typeOf('cells', 0, 'value')) / wordBytes;
+  const valueCount = bySecond({ kind, valueCount: kept }) ? kept : valuesOf[kind];
+  const expected = [words * wordBytes, words * wordBytes, valueCount * wordBytes, ledgerBytes];
   for (const slot of [0, 1] as const) {
     if (sizes(slot).join() !== expected.join()) {
       refuseTable(

@@ -72,6 +72,7 @@ export function* prepareContains(
       failed: 0n,
       skipped: 0n,
       sampled: nothingSampled,
+      undivided: 0n,
       fromMs: Infinity,
     });
     const rate = falsePositiveRate(bitsSet(words), bits);

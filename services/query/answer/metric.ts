@@ -23,8 +23,9 @@ export const unitOf = (schema: TableSchema): string =>
 /** The metric asked for when none is named. */
 const preferred = 'syscalls';
 
+/** The sum of a counter stands first, whether a host keeps it by second or not. */
 const alike = (a: TableSchema, b: TableSchema): boolean =>
-  a.kind === b.kind && a.unit === b.unit && a.valueCount === b.valueCount;
+  a.kind === b.kind && a.unit === b.unit && (a.valueCount === b.valueCount || a.kind === 'counter');
 
 /** Worked out once for a fleet, which many requests may share. */
 const known = new WeakMap<Fleet, ReadonlyMap<string, Metric>>();

@@ -19,7 +19,7 @@ import { ask, errorBounds, labelsOf, selectedBound, totalBound, totalUnlabelled 
 import { findMetric, metricsOf } from './metric.ts';
 import { nothing } from './nothing.ts';
 import { fitPage, textBytes, type Prepared } from './page.ts';
-import { stepsOf, type Steps } from './query-range.ts';
+import { stepsOf, type Steps } from './steps.ts';
 import { resolveRange } from './range.ts';
 import { parseOrder, rank, saturated } from './rank.ts';
 import { reject } from './rejection.ts';
@@ -69,7 +69,8 @@ export function* prepareHistogram(
       problem: '"all" has no steps in time',
       fix: 'give a length such as "15m", or leave step out',
     });
-  const steps = request.step && time.kind === 'windows' ? stepsOf(time, request.step, nowMs, stepsMax) : undefined;
+  const steps =
+    request.step && time.kind === 'windows' ? stepsOf(time, request.step, nowMs, { countMax: stepsMax }) : undefined;
   const q = ask(fleet, metric, request.selector, request.groupBy);
   const order = parseOrder(request.orderBy, q.groupBy, ['sum']);
   // Rows that lost their labels lost their bucket too.

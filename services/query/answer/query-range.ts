@@ -8,57 +8,14 @@ import { ask, errorBounds, hidesOverflow, labelsOf, totalBound } from './groupin
 import { findMetric, metricsOf, unitOf } from './metric.ts';
 import { nothing } from './nothing.ts';
 import { fitPage, textBytes, type Prepared } from './page.ts';
-import { iso, parseLength, resolveRange, windowMs, type TimeRange } from './range.ts';
+import { iso, resolveRange } from './range.ts';
 import { parseOrder, rank, saturated } from './rank.ts';
 import { reject } from './rejection.ts';
 import { scan } from './scan.ts';
+import { finestStepMs, isFine, stepsOf, type Steps } from './steps.ts';
 import { int64 } from './sums.ts';
 
 export const rangePage = { fallback: 20, max: 200 } as const;
-const pointsAimed = 60;
-const pointsMax = 400;
-
-export interface Steps {
-  readonly fromMs: number;
-  readonly lengthMs: number;
-  readonly count: number;
-}
-
-/** Steps of a range: multiples of a window, aligned to their own length, so that repeats agree. */
-export function stepsOf(
-  time: Extract<TimeRange, { kind: 'windows' }>,
-  step: string,
-  nowMs: number,
-  countMax: number = pointsMax,
-): Steps {
-  const toMs = time.openEnd
-    ? Math.max(time.fromMs + windowMs, Math.floor(nowMs / windowMs) * windowMs + windowMs)
-    : time.toMs;
-  const spanMs = toMs - time.fromMs;
-  const lengthMs =
-    step === ''
-      ? Math.ceil(spanMs / pointsAimed / windowMs) * windowMs
-      : parseLength('step', step, 'write a multiple of 10s, e.g. "30s"');
-  if (lengthMs % windowMs !== 0)
-    reject({
-      kind: 'bad-field',
-      field: 'step',
-      problem: `${JSON.stringify(step)} is not a multiple of 10s`,
-      fix: `did you mean "${Math.ceil(lengthMs / windowMs) * 10}s"?`,
-    });
-  const fromMs = Math.floor(time.fromMs / lengthMs) * lengthMs;
-  const count = Math.ceil((toMs - fromMs) / lengthMs);
-  if (count > countMax)
-    reject({
-      kind: 'too-large',
-      what: 'points a series',
-      found: count,
-      limit: countMax,
-      fix: 'ask for a longer step',
-    });
-  return { fromMs, lengthMs, count };
-}
-
 export function* prepareRange(
   request: QueryRangeRequest,
   fleet: Fleet,
@@ -72,9 +29,9 @@ export function* prepareRange(
       problem: '"all" has no points in time',
       fix: 'give a length such as "15m", or ask QueryService/Query for lifetime totals',
     });
-  const steps = stepsOf(time, request.step, nowMs);
-  const step = { seconds: String(steps.lengthMs / 1000), nanos: 0 };
   const metric = findMetric(metricsOf(fleet), request.metric);
+  const steps = stepsOf(time, request.step, nowMs, metric && { finestMs: finestStepMs(metric.schema) });
+  const step = { seconds: String(steps.lengthMs / 1000), nanos: 0 };
   if (!metric) return nothing({ series: [], total: [], residual: [], step }, fleet);
   const q = ask(fleet, metric, request.selector, request.groupBy);
   const order = parseOrder(request.orderBy, q.groupBy);
@@ -101,16 +58,20 @@ export function* prepareRange(
   const exact = covered.coverage.exact && totalsFit && bounds.every((b) => b === 0n);
   const whole = total.reduce((n, t) => n + t, 0n);
   const notes = [...covered.notes, ...saturated(grouped, ranked, whole)];
-  if (time.openEnd) {
-    notes.push(`the last point, from ${iso(steps.fromMs + (steps.count - 1) * steps.lengthMs)}, is still filling`);
-  }
+  if (time.openEnd) notes.push(filling(steps, covered.endMs));
+  const undivided = result.hosts.reduce((n, h) => n + h.undivided, 0n);
+  if (undivided > 0n)
+    notes.push(
+      `${undivided} ${unitOf(metric.schema)} of ${whole} could not be told by second, and stand where they were read`,
+    );
   return rangePages({
     grouped,
     ranked,
     bounds,
     groupBy: q.groupBy,
     total,
-    points: pointsOf(steps, covered.startMs, covered.endMs, covered.intervalMs),
+    // What is kept by second is dated finer than it is read.
+    points: pointsOf(steps, covered.startMs, covered.endMs, isFine(steps) ? steps.lengthMs : covered.intervalMs),
     rest: {
       unit: unitOf(metric.schema),
       step,
@@ -119,6 +80,12 @@ export function* prepareRange(
       metric: metric.name,
     },
   });
+}
+
+function filling({ fromMs, lengthMs, count }: Steps, endMs: number): string {
+  const last = fromMs + (count - 1) * lengthMs;
+  if (!isFine({ lengthMs })) return `the last point, from ${iso(last)}, is still filling`;
+  return `points from ${iso(Math.min(last, Math.floor(endMs / lengthMs) * lengthMs))} on are still filling`;
 }
 
 interface Parts {

@@ -17,6 +17,7 @@ import type { TimeRange } from './range.ts';
 import { reject, type Rejection } from './rejection.ts';
 import { admitRows } from './scan-cost.ts';
 import type { Selection } from './select.ts';
+import { dividedBy, isFine, stepAt, undividedOf, type Steps } from './steps.ts';
 import { Sums } from './sums.ts';
 
 export const scanLimits = { groups: 200_000, cells: 4_000_000, rowsPerYield: 65_536 } as const;
@@ -32,7 +33,7 @@ export interface ScanRequest {
   /** True to keep a histogram's buckets, or a distinct count's pairs, apart. */
   readonly byBucket?: boolean;
   /** Splits time; absent: one step. */
-  readonly steps?: { readonly fromMs: number; readonly lengthMs: number; readonly count: number };
+  readonly steps?: Steps | undefined;
 }
 
 /** One host's account of what was scanned. */
@@ -50,6 +51,8 @@ export interface HostScan {
   skipped: bigint;
   /** What was sampled in the time scanned. */
   sampled: Sampled;
+  /** Where steps are shorter than a window: what could not be told by second. */
+  undivided: bigint;
   /** Earliest start of an interval that was counted, Unix ms; Infinity when there is none. */
   fromMs: number;
 }
@@ -141,6 +144,7 @@ export function* scan(request: ScanRequest): Generator<void, Scan> {
       failed: 0n,
       skipped: 0n,
       sampled: nothingSampled,
+      undivided: 0n,
       fromMs: Infinity,
     };
     hosts.push(account);
@@ -158,12 +162,11 @@ export function* scan(request: ScanRequest): Generator<void, Scan> {
       }
       for (const { startMs, values } of table.windows) {
         if (startMs < time.fromMs || startMs >= time.toMs) continue;
-        const step = steps
-          ? Math.min(stepCount - 1, Math.max(0, Math.floor((startMs - steps.fromMs) / steps.lengthMs)))
-          : 0;
         const { increments, sampled = nothingSampled } = values;
-        addPending(scanning, hosts.length - 1, account, place, sampled, step);
-        addBlock(scanning, hosts.length - 1, account, place, increments, step, spreadOf(sampled));
+        addPending(scanning, hosts.length - 1, account, place, sampled, steps ? stepAt(steps, startMs) : 0);
+        for (const { step, block } of dividedBy(steps, startMs, table, increments))
+          addBlock(scanning, hosts.length - 1, account, place, block, step, spreadOf(sampled));
+        if (steps && isFine(steps)) account.undivided += undividedOf(table, values);
         account.seen += values.seen;
         account.failed += values.failed;
         account.skipped += values.skipped;

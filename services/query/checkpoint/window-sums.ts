@@ -4,7 +4,8 @@
  * What is made is never changed.
  */
 import { addSampled, nothingSampled, stated, type Sampled } from '../../shared/algebra/sampling.ts';
-import type { WindowHostValues, WindowValues } from '../../shared/contract/checkpoint-codec.ts';
+import type { SeriesValues, WindowHostValues, WindowValues } from '../../shared/contract/checkpoint-codec.ts';
+import { valuesBySecond } from '../../shared/contract/seconds.ts';
 import type { HostWindow } from './fleet.ts';
 
 /** A window's blob: its content by name and digest. */
@@ -62,6 +63,9 @@ export function* sumWindows(
   return { of, hosts: yield* hostSums(blobs, from, added, removed) };
 }
 
+/** Seconds within a window mean nothing in a sum of windows. */
+const kept = ({ valueCount }: SeriesValues): number => (valueCount === valuesBySecond ? 1 : valueCount);
+
 interface Summing {
   valueCount: number;
   /** Value v of series s at (v · size + s) · 2. */
@@ -85,7 +89,7 @@ function* hostSums(
   const shapes = new Map<string, { size: number; readonly valueCount: number }>();
   for (const { window } of added) {
     for (const { host, increments: i } of window.hosts) {
-      const shape = shapes.get(host) ?? { size: 0, valueCount: i.valueCount };
+      const shape = shapes.get(host) ?? { size: 0, valueCount: kept(i) };
       if (i.count > 0) shape.size = Math.max(shape.size, i.series[i.count - 1]! + 1);
       shapes.set(host, shape);
     }

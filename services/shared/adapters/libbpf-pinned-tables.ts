@@ -6,7 +6,7 @@
  */
 import { closeSync, openSync, readFileSync, readSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { controlWords, governorWord, retiredWords } from '../contract/control.ts';
+import { clockWord, controlWords, governorWord, retiredWords } from '../contract/control.ts';
 import { inboxPin, inboxProgram } from '../contract/table-maps.ts';
 import { missingPin, parseLineageMeta, parseMissing } from '../contract/lineage.ts';
 import type { LineageMeta } from '../contract/lineage.ts';
@@ -172,6 +172,14 @@ class OpenLineage implements PinnedLineage {
 
   readGoverned(): bigint {
     return Atomics.load(this.controlWords(), governorWord);
+  }
+
+  readClock(): bigint {
+    return Atomics.load(this.controlWords(), clockWord);
+  }
+
+  writeClock(offsetNs: bigint): void {
+    Atomics.store(this.controlWords(), clockWord, offsetNs);
   }
 
   writeControl(word: bigint): void {

@@ -43,6 +43,8 @@ export interface WindowHostValues {
   readonly skipped: bigint;
   /** Absent where nothing was. */
   readonly sampled?: Sampled | undefined;
+  /** Kept by second: what could not be told by second. */
+  readonly undivided?: bigint;
   /** Earliest start and latest end of the intervals counted here, Unix ms. */
   readonly fromMs: number;
   readonly toMs: number;
@@ -129,6 +131,7 @@ export function encodeWindow(w: WindowValues): Uint8Array {
       failed: u64(h.failed),
       skipped: u64(h.skipped),
       sampled: h.sampled,
+      undivided: u64(h.undivided ?? 0n),
       fromWallMs: BigInt(h.fromMs),
       toWallMs: BigInt(h.toMs),
     })),
@@ -147,6 +150,7 @@ export function decodeWindow(blob: Uint8Array): WindowValues {
       failed: h.failed,
       skipped: h.skipped,
       sampled: h.sampled,
+      undivided: h.undivided,
       fromMs: Number(h.fromWallMs),
       toMs: Number(h.toWallMs),
     })),

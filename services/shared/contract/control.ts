@@ -3,7 +3,8 @@
  *
  *   word 0      control word: bit 0 slot | bits 1…7 state | bits 8…63 generation   (programs read bit 0 only)
  *   word 1      governor word: bits 0…5 level of sampling | bit 6 stacks left out | bits 8…31 budget | bits 32…63 since
- *   word 2…31   by table: log2 of the units of its usual event, for sampling
+ *   word 2…30   by table: log2 of the units of its usual event, for sampling
+ *   word 31     Unix time minus CLOCK_BOOTTIME, ns: by what programs tell the second (seconds.ts)
  *   word 32…63  retired sums, even generations: [generation, seen of table 0, seen of table 1, …]
  *   word 64…95  retired sums, odd generations
  *
@@ -12,7 +13,7 @@
  */
 export const controlWords = 96;
 export const retiredWords = 32;
-export const tablesMax = retiredWords - 2;
+export const tablesMax = retiredWords - 3;
 
 /**
  * counting: only the active slot holds counts; the other is empty.
@@ -39,6 +40,8 @@ export function encodeControl(c: Control): bigint {
 /** Where the governor's words stand. Only the keeper writes them; they change nothing about slots and generations. */
 export const governorWord = 1;
 export const scaleWord = 2;
+/** Whoever reads sets it anew after the clock was set. */
+export const clockWord = retiredWords - 1;
 
 /** What a probe gives up to keep to its budget. */
 export interface Governed {

@@ -64,7 +64,7 @@ const table = z.object({
   hints: z.number().int().positive(),
   /** Key length in 64-bit words; a histogram's bucket, a register, a cell is its last word. */
   keyWords: z.number().int().positive(),
-  /** u64 values in a cell: 1; histogram 2: count, sum; filter 2: number of bits set, the bits. */
+  /** u64 values in a cell: 1; histogram 2: count, sum; filter 2: number of bits set, the bits; counter by second 11. */
   valueCount: z.number().int().positive(),
   labels: z.array(label),
 });

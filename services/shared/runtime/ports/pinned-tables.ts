@@ -43,6 +43,9 @@ export interface PinnedLineage {
   readControl(): bigint;
   /** The governor word (contract/control.ts). Absent: that is not told. */
   readGoverned?(): bigint;
+  /** The clock word (contract/control.ts), and storing it, which needs no lock. Absent: seconds are not told here. */
+  readClock?(): bigint;
+  writeClock?(offsetNs: bigint): void;
   /** Stores the control word in one 64-bit store. Needs the seal lock. */
   writeControl(word: bigint): void;
   /** Copies what is in use of a table's slot into `into`, growing its arrays when needed. */
