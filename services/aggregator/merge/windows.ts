@@ -110,15 +110,12 @@ export function takeBack(state: MergeState, table: string, host: string, sums: S
   for (let series = 0; series < sums.size; series++) {
     for (let v = 0; v < summed; v++) {
       const at = (series * sums.valueCount + v) * 2;
-      let owed = (BigInt(sums.values[at + 1]!) << 32n) | BigInt(sums.values[at]!);
+      let owed = toBigInt(sums.values, at);
       for (const window of windows) {
         if (owed === 0n) break;
         const values = window.hosts.get(host)!.sums.values;
         if (at + 1 >= values.length) continue;
-        const there = (BigInt(values[at + 1]!) << 32n) | BigInt(values[at]!);
-        const taken = there < owed ? there : owed;
-        values[at] = Number((there - taken) & 0xffffffffn);
-        values[at + 1] = Number((there - taken) >> 32n);
+        const taken = takeFrom(values, at, owed);
         if (summed !== sums.valueCount) takeSeconds(values, at, taken);
         owed -= taken;
         window.changed = true;
@@ -129,10 +126,13 @@ export function takeBack(state: MergeState, table: string, host: string, sums: S
 
 /** Takes `owed` from the seconds behind the sum at `sumAt`, newest first. */
 function takeSeconds(values: Uint32Array, sumAt: number, owed: bigint): void {
-  for (let at = sumAt + secondsOfWindow * 2; at > sumAt && owed > 0n; at -= 2) {
-    const there = toBigInt(values, at);
-    const taken = there < owed ? there : owed;
-    setBigInt(values, at, there - taken);
-    owed -= taken;
-  }
+  for (let at = sumAt + secondsOfWindow * 2; at > sumAt && owed > 0n; at -= 2) owed -= takeFrom(values, at, owed);
+}
+
+/** Takes as much of `owed` from a value as it has, and returns that. */
+function takeFrom(values: Uint32Array, at: number, owed: bigint): bigint {
+  const there = toBigInt(values, at);
+  const taken = there < owed ? there : owed;
+  setBigInt(values, at, there - taken);
+  return taken;
 }
