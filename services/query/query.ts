@@ -33,7 +33,7 @@ import { distinctPage, prepareDistinct } from './answer/query-distinct.ts';
 import { histogramPage, prepareHistogram } from './answer/query-histogram.ts';
 import { prepareStacks, stacksPage, timesOf } from './answer/query-stacks.ts';
 import { prepareRange, rangePage } from './answer/query-range.ts';
-import { resolveRange, type TimeRange } from './answer/range.ts';
+import { fallbackRange, resolveRange, type TimeRange } from './answer/range.ts';
 import { reject } from './answer/rejection.ts';
 import { admitBytes } from './answer/scan-cost.ts';
 import type { Fleet } from './checkpoint/fleet.ts';
@@ -126,7 +126,7 @@ export class Query {
       default: {
         const asked = request as RequestOf<'Query' | 'QueryRange' | 'QueryHistogram'>;
         const position = decodeToken(asked.pageToken, requestHash(method, request));
-        const time = resolveRange(asked, method === 'QueryRange' ? '5m' : '1m', position?.atMs ?? nowMs);
+        const time = resolveRange(asked, fallbackRange(method), position?.atMs ?? nowMs);
         const metric = findMetric(
           metricsOf(fleet),
           asked.metric,

@@ -11,7 +11,7 @@ import { ask, errorBounds, labelsOf } from './grouping.ts';
 import { findMetric, metricsOf } from './metric.ts';
 import { nothing } from './nothing.ts';
 import { fitPage, textBytes, type Prepared } from './page.ts';
-import { resolveRange } from './range.ts';
+import { fallbackRange, resolveRange } from './range.ts';
 import { parseOrder, rank } from './rank.ts';
 import { scan } from './scan.ts';
 import { int64, Sums } from './sums.ts';
@@ -36,7 +36,7 @@ export function* prepareDistinct(
   fleet: Fleet,
   nowMs: number,
 ): Generator<void, Prepared<'QueryDistinct'>> {
-  const time = resolveRange(request, '1m', nowMs);
+  const time = resolveRange(request, fallbackRange('QueryDistinct'), nowMs);
   const metric = findMetric(metricsOf(fleet), request.metric, 'distinct');
   if (!metric) return nothing({ rows: [], overall: undefined }, fleet, noDistinct);
   const q = ask(fleet, metric, request.selector, request.groupBy);

@@ -20,7 +20,7 @@ import { findMetric, metricsOf } from './metric.ts';
 import { nothing } from './nothing.ts';
 import { fitPage, textBytes, type Prepared } from './page.ts';
 import { stepsOf, type Steps } from './steps.ts';
-import { resolveRange } from './range.ts';
+import { fallbackRange, resolveRange } from './range.ts';
 import { parseOrder, rank, saturated } from './rank.ts';
 import { reject } from './rejection.ts';
 import { scan } from './scan.ts';
@@ -55,7 +55,7 @@ export function* prepareHistogram(
   fleet: Fleet,
   nowMs: number,
 ): Generator<void, Prepared<'QueryHistogram'>> {
-  const time = resolveRange(request, '1m', nowMs);
+  const time = resolveRange(request, fallbackRange('QueryHistogram'), nowMs);
   const quantiles = checkedQuantiles(request.quantiles);
   const metric = findMetric(metricsOf(fleet), request.metric, 'histogram');
   if (!metric) {

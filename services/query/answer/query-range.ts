@@ -8,7 +8,7 @@ import { ask, errorBounds, hidesOverflow, labelsOf, totalBound } from './groupin
 import { findMetric, metricsOf, unitOf } from './metric.ts';
 import { nothing } from './nothing.ts';
 import { fitPage, textBytes, type Prepared } from './page.ts';
-import { iso, resolveRange } from './range.ts';
+import { iso, fallbackRange, resolveRange } from './range.ts';
 import { parseOrder, rank, saturated } from './rank.ts';
 import { reject } from './rejection.ts';
 import { scan } from './scan.ts';
@@ -21,7 +21,7 @@ export function* prepareRange(
   fleet: Fleet,
   nowMs: number,
 ): Generator<void, Prepared<'QueryRange'>> {
-  const time = resolveRange(request, '5m', nowMs);
+  const time = resolveRange(request, fallbackRange('QueryRange'), nowMs);
   if (time.kind === 'all')
     reject({
       kind: 'bad-field',

@@ -11,7 +11,7 @@ import { labelsOf } from './grouping.ts';
 import { findMetric, metricsOf, stackLabel, unitOf } from './metric.ts';
 import { nothing } from './nothing.ts';
 import { fitPage, replyReserve, textBytes, type PageLimits, type Prepared } from './page.ts';
-import { earlier, resolveRange, type TimeRange } from './range.ts';
+import { earlier, fallbackRange, resolveRange, type TimeRange } from './range.ts';
 import { parseOrder } from './rank.ts';
 import { reject } from './rejection.ts';
 import { StackProfile } from './stack-profile.ts';
@@ -34,7 +34,7 @@ const noStacks =
 
 /** The request's time, and the baseline's. Rejects what is no time. */
 export function timesOf(request: QueryStacksRequest, nowMs: number): { time: TimeRange; base: TimeRange | undefined } {
-  const time = resolveRange(request, '1m', nowMs);
+  const time = resolveRange(request, fallbackRange('QueryStacks'), nowMs);
   return { time, base: request.baseline ? baselineTime(request.baseline, time, nowMs) : undefined };
 }
 

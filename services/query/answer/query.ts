@@ -8,7 +8,7 @@ import type { TableKind } from '../../shared/contract/lineage.ts';
 import { findMetric, metricsOf, unitOf, type Metric } from './metric.ts';
 import { nothing } from './nothing.ts';
 import { fitPage, textBytes, type Prepared } from './page.ts';
-import { resolveRange } from './range.ts';
+import { fallbackRange, resolveRange } from './range.ts';
 import { parseOrder, rank, saturated } from './rank.ts';
 import { scan } from './scan.ts';
 import { int64 } from './sums.ts';
@@ -16,7 +16,7 @@ import { int64 } from './sums.ts';
 export const queryPage = { fallback: 20, max: 1000 } as const;
 
 export function* prepareQuery(request: QueryRequest, fleet: Fleet, nowMs: number): Generator<void, Prepared<'Query'>> {
-  const time = resolveRange(request, '1m', nowMs);
+  const time = resolveRange(request, fallbackRange('Query'), nowMs);
   const metric = findMetric(metricsOf(fleet), request.metric);
   if (!metric) return nothing({ rows: [], total: '0', residual: '0', totalErrorBound: '0' }, fleet);
   const q = ask(fleet, metric, request.selector, request.groupBy);

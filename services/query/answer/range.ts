@@ -3,7 +3,7 @@
  * says what was really used. A relative range ends now and takes the window that is still filling.
  */
 import { finestTier } from '../../shared/contract/checkpoint.ts';
-import type { Timestamp } from '../../shared/contract/query.ts';
+import type { MethodName, Timestamp } from '../../shared/contract/query.ts';
 import { timestampText } from '../../shared/contract/proto-json.ts';
 import { reject } from './rejection.ts';
 
@@ -38,6 +38,9 @@ export function parseLength(field: string, text: string, fix = lengthFix): numbe
 }
 
 export const iso = (ms: number): string => new Date(ms).toISOString().replace('.000Z', 'Z');
+
+/** The range of a request that names none. */
+export const fallbackRange = (method: MethodName): string => (method === 'QueryRange' ? '5m' : '1m');
 
 /**
  * Resolves a request's range at `nowMs`; rejects text that is none, and times before retention. `within`: the message that

@@ -3,7 +3,7 @@
  * would do.
  */
 import type { MethodName, RequestOf } from '../../shared/contract/query.ts';
-import { resolveRange, windowMs } from './range.ts';
+import { fallbackRange, resolveRange, windowMs } from './range.ts';
 import { reject } from './rejection.ts';
 import type { ScanRequest } from './scan.ts';
 
@@ -43,7 +43,7 @@ export function admitBytes<M extends MethodName>(
 function narrower(method: MethodName, request: object, share: number, nowMs: number): string {
   if (method === 'GetLedger') return 'name one metric';
   if (!ranged.has(method)) return 'ask for a metric with fewer labels';
-  const time = resolveRange(request as RequestOf<'QueryRange'>, method === 'QueryRange' ? '5m' : '1m', nowMs);
+  const time = resolveRange(request as RequestOf<'QueryRange'>, fallbackRange(method), nowMs);
   if (time.kind === 'all') return 'ask for a range such as "5m" instead of "all"';
   const spanMs = time.toMs - time.fromMs;
   const fits = Math.floor((spanMs * share) / windowMs) * (windowMs / 1000);
